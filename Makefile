@@ -1,0 +1,42 @@
+# Every target makes .venv when it is missing and installs what it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# With a CPU build of torch in place the range in pyproject.toml is satisfied and nothing larger comes.
+TORCH ?= torch==2.13.0
+TORCHVISION ?= torchvision==0.28.0
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check install
+
+help:  ## the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/demo  ## train, evaluate and predict on handwritten digits, offline, in under 5 minutes
+	$(BIN)/inception demo
+
+test: $(VENV)/test  ## the tests
+	$(BIN)/pytest
+
+check: $(VENV)/test  ## format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+install: $(VENV)/test  ## everything a developer needs
+
+$(VENV)/torch:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet '$(TORCH)'
+	touch $@
+
+$(VENV)/demo: $(VENV)/torch pyproject.toml
+	$(BIN)/pip install --quiet -e '.[demo]'
+	touch $@
+
+# torchvision pins one torch; without its dependencies it comes beside any CPU build
+$(VENV)/test: $(VENV)/demo pyproject.toml
+	$(BIN)/pip install --quiet --no-deps '$(TORCHVISION)'
+	$(BIN)/pip install --quiet -e '.[test]'
+	touch $@

@@ -1,0 +1,116 @@
+"""The data doctor: what is wrong with a data set before a training run finds out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from inception.data.datasets import Data, Dataset
+from inception.data.images import UnreadableImageError, image_mode, read_image
+from inception.data.loading import ordered_map
+
+TINY_PX = 32  # a shorter side holds little to learn from
+
+
+@dataclass
+class SplitReport:
+    """What one split holds."""
+
+    pictures: int = 0
+    per_class: dict[str, int] = field(default_factory=dict)
+    modes: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class DataReport:
+    """What the doctor found; paths in lists.
+
+    Attributes:
+        unreadable: path and reason.
+        tiny: pictures with a side under ``TINY_PX``.
+        duplicates: groups of equal pictures within one split.
+        leaks: groups of equal pictures that lie in several splits.
+        conflicts: groups of equal pictures with different labels.
+    """
+
+    splits: dict[str, SplitReport] = field(default_factory=dict)
+    unreadable: list[dict[str, str]] = field(default_factory=list)
+    tiny: list[str] = field(default_factory=list)
+    duplicates: list[list[str]] = field(default_factory=list)
+    leaks: list[list[str]] = field(default_factory=list)
+    conflicts: list[list[str]] = field(default_factory=list)
+
+    @property
+    def healthy(self) -> bool:
+        """Nothing that makes a result wrong: all readable, no leaks, no conflicting labels."""
+        return not (self.unreadable or self.leaks or self.conflicts)
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON values."""
+        return {**asdict(self), "healthy": self.healthy}
+
+
+@dataclass(frozen=True)
+class _Finding:
+    path: str
+    label: int
+    digest: str = ""
+    mode: str = ""
+    side: int = 0
+    error: str = ""
+
+
+def check_data(data: Data, *, threads: int) -> DataReport:
+    """Reads every picture of every split and reports what is odd.
+
+    Equal pictures are those that decode to the same pixels.
+    """
+    report = DataReport()
+    by_digest: dict[str, list[tuple[str, _Finding]]] = defaultdict(list)
+    for name, dataset in data.splits.items():
+        findings = list(_look(dataset, threads))
+        report.splits[name] = _summary(dataset, findings)
+        for f in findings:
+            if f.error:
+                report.unreadable.append({"path": f.path, "reason": f.error})
+                continue
+            if f.side < TINY_PX:
+                report.tiny.append(f.path)
+            by_digest[f.digest].append((name, f))
+    for group in by_digest.values():
+        _report_group(report, group)
+    return report
+
+
+def _look(dataset: Dataset, threads: int) -> list[_Finding]:
+    def look(index: int) -> _Finding:
+        path, label = dataset.path(index), int(dataset.labels[index])
+        try:
+            data = dataset.encoded(index)
+            picture = read_image(data, name=path)
+        except UnreadableImageError as error:
+            return _Finding(path, label, error=error.reason)
+        digest = hashlib.sha256(repr(picture.shape).encode() + picture.tobytes()).hexdigest()
+        return _Finding(path, label, digest, image_mode(data), min(picture.shape[:2]))
+
+    return list(ordered_map(look, range(len(dataset)), threads=threads, ahead=4 * threads))
+
+
+def _summary(dataset: Dataset, findings: list[_Finding]) -> SplitReport:
+    labels = Counter(dataset.classes[f.label] for f in findings)
+    modes = Counter(f.mode for f in findings if f.mode)
+    return SplitReport(len(findings), {c: labels[c] for c in dataset.classes}, dict(modes))
+
+
+def _report_group(report: DataReport, group: list[tuple[str, _Finding]]) -> None:
+    if len(group) == 1:
+        return
+    paths = [f.path for _, f in group]
+    if len({split for split, _ in group}) > 1:
+        report.leaks.append(paths)
+    else:
+        report.duplicates.append(paths)
+    if len({f.label for _, f in group}) > 1:
+        report.conflicts.append(paths)

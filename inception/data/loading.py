@@ -1,0 +1,113 @@
+"""Pictures decoded ahead by threads, in order, with bounded memory; and batches of them.
+
+What a batch holds depends on seed, epoch and index alone, never on the number of threads.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from inception.data.datasets import Dataset
+from inception.data.images import Picture, UnreadableImageError
+from inception.data.transforms import Augmentation, augment
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def available_cores() -> int:
+    """Cores this process may use: its affinity, and the quota of its control group."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    quota = Path("/sys/fs/cgroup/cpu.max")
+    if quota.exists():
+        share, period = quota.read_text().split()
+        if share != "max":
+            return max(1, min(cores or 1, math.ceil(int(share) / int(period))))
+    return cores or 1
+
+
+def ordered_map(
+    function: Callable[[Item], Result], items: Iterable[Item], *, threads: int, ahead: int
+) -> Iterator[Result]:
+    """``map`` by threads, results in the order of the items, at most ``ahead`` of them waiting."""
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="pictures")
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) >= ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pictures of one training step.
+
+    Attributes:
+        pictures: ``uint8 [n, size, size, 3]``.
+        labels: ``[n]`` class indices, int64.
+        unreadable: those left out, each naming its file.
+    """
+
+    pictures: Picture
+    labels: npt.NDArray[np.int64]
+    unreadable: tuple[UnreadableImageError, ...] = ()
+
+
+def epoch_plan(count: int, batch_size: int, seed: int, epoch: int) -> list[npt.NDArray[np.int64]]:
+    """Which pictures make which batch: every picture once, in batches of nearly equal size.
+
+    Equal sizes leave no small last batch, which batch norm could not live on.
+    """
+    order = np.random.default_rng([seed, epoch]).permutation(count)
+    return np.array_split(order, math.ceil(count / batch_size))
+
+
+def training_batches(
+    dataset: Dataset,
+    plan: Sequence[npt.NDArray[np.int64]],
+    how: Augmentation,
+    *,
+    size: int,
+    seed: int,
+    epoch: int,
+    threads: int,
+) -> Iterator[Batch]:
+    """The batches of a plan, augmented; unreadable pictures are left out and named."""
+
+    def prepare(index: int) -> tuple[int, Picture | UnreadableImageError]:
+        try:
+            rng = np.random.default_rng([seed, epoch, index])
+            return index, augment(dataset.read(index), size, how, rng)
+        except UnreadableImageError as error:
+            return index, error
+
+    indices = (int(index) for rows in plan for index in rows)
+    ahead = 2 * max((len(rows) for rows in plan), default=1)
+    prepared = ordered_map(prepare, indices, threads=threads, ahead=ahead)
+    for rows in plan:
+        yield _batch(dataset, list(islice(prepared, len(rows))), size)
+
+
+def _batch(
+    dataset: Dataset, prepared: Sequence[tuple[int, Picture | UnreadableImageError]], size: int
+) -> Batch:
+    good = [(i, p) for i, p in prepared if not isinstance(p, UnreadableImageError)]
+    pictures = np.stack([p for _, p in good]) if good else np.empty((0, size, size, 3), np.uint8)
+    unreadable = tuple(p for _, p in prepared if isinstance(p, UnreadableImageError))
+    return Batch(pictures, dataset.labels[[i for i, _ in good]], unreadable)

@@ -1,0 +1,80 @@
+"""Pictures of numbers: training curves and confusion matrices. Imports matplotlib when it draws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from inception.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_CLASSES = 30  # more names and numbers than that cannot be read in a matrix
+
+
+def draw_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Losses and accuracies by epoch, side by side, as a PNG."""
+    figure = _figure(10, 4)
+    losses, accuracies = figure.subplots(1, 2)
+    epochs = [row["epoch"] for row in rows]
+    for name in [n for n in rows[0] if n.startswith("loss_")]:
+        label = "training, " + name.removeprefix("loss_").replace("_", " ")
+        losses.plot(epochs, [row[name] for row in rows], marker=".", label=label)
+    losses.plot(epochs, [row["val_loss"] for row in rows], "k", marker=".", label="validation")
+    losses.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
+    names = {"top1_accuracy": "top-1", "top5_accuracy": "top-5"}
+    for column, label in names.items():
+        values = [100 * row[column] for row in rows]
+        if column == "top1_accuracy" or min(values) < 100:
+            accuracies.plot(epochs, values, marker=".", label=f"validation, {label}")
+    accuracies.set(xlabel="epoch", ylabel="accuracy, %")
+    for axes in (losses, accuracies):
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False)
+    _save(figure, path)
+
+
+def draw_confusion(counts: npt.NDArray[np.int64], classes: Sequence[str], path: Path) -> None:
+    """A confusion matrix, rows true and columns predicted, shaded by share of the row, as a PNG."""
+    side = 3 + 0.45 * min(len(classes), MOST_CLASSES)
+    figure = _figure(side, side)
+    axes = figure.subplots()
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set(xlabel="predicted", ylabel="true")
+    if len(classes) <= MOST_CLASSES:
+        _write_counts(axes, counts, shares, classes)
+    _save(figure, path)
+
+
+def _write_counts(
+    axes: Axes,
+    counts: npt.NDArray[np.int64],
+    shares: npt.NDArray[np.float64],
+    classes: Sequence[str],
+) -> None:
+    places = range(len(classes))
+    axes.set_xticks(places, classes, rotation=45, ha="right")
+    axes.set_yticks(places, classes)
+    for row, column in np.argwhere(counts):
+        colour = "white" if shares[row, column] > 0.5 else "black"
+        number = str(counts[row, column])
+        axes.text(column, row, number, ha="center", va="center", color=colour, fontsize=8)
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with replacing(path) as beside:
+        figure.savefig(beside, dpi=110, format="png")

@@ -1,0 +1,16 @@
+"""The one error a caller can mend, and how it names the way out."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(Exception):
+    """The caller's mistake, told in one line with the way out; the command line exits 2 on it."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
+    """The error for a name that is not among ``known``: offers the nearest, else lists them."""
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(names)}"
+    return InputError(f"no {kind} named {name!r}; {hint}")

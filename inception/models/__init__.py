@@ -1,0 +1,68 @@
+"""Every network by name. Reading this costs no torch; building a network does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fnmatch import fnmatch
+from typing import TYPE_CHECKING
+
+from inception.errors import unknown
+from inception.models import classics, googlenet
+from inception.models.spec import Spec
+
+if TYPE_CHECKING:
+    from inception.models.network import InceptionNet
+
+MODELS: dict[str, Spec] = {
+    spec.name: spec
+    for spec in (
+        googlenet.GOOGLENET,
+        googlenet.GOOGLENET_BN,
+        googlenet.GOOGLENET_TV,
+        googlenet.GOOGLENET_PLAIN,
+        googlenet.GOOGLENET_NAIVE,
+        googlenet.GOOGLENET_SMALL,
+        classics.vgg("vgg16", classics.VGG16),
+    )
+}
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Names of the networks that match a shell pattern, ``googlenet*`` for example."""
+    return [name for name in MODELS if fnmatch(name, pattern)]
+
+
+def get_spec(name: str) -> Spec:
+    """The network of that name, as data.
+
+    Raises:
+        InputError: there is none; the message offers the nearest.
+    """
+    if name not in MODELS:
+        raise unknown("model", name, MODELS)
+    return MODELS[name]
+
+
+def create_model(
+    model: str | Spec, num_classes: int | None = None, in_channels: int | None = None
+) -> InceptionNet:
+    """A network with fresh weights, drawn from torch's default generator.
+
+    Args:
+        model: a name of ``list_models`` or a spec of your own.
+        num_classes: 1000, or what the spec says, where not given.
+        in_channels: 3, or what the spec says, where not given.
+
+    Raises:
+        InputError: no such model, or numbers below 1.
+    """
+    from inception.models.build import build  # torch
+
+    spec = get_spec(model) if isinstance(model, str) else model
+    return build(
+        replace(
+            spec,
+            num_classes=spec.num_classes if num_classes is None else num_classes,
+            in_channels=spec.in_channels if in_channels is None else in_channels,
+        )
+    )

@@ -1,0 +1,107 @@
+"""``InceptionNet``: a spec's stages, auxiliary heads and classifier as one torch module."""
+
+from collections.abc import Iterator, Mapping
+from typing import Literal, overload
+
+import torch
+from torch import Tensor, nn
+
+from inception.models.cost import smallest_size, too_small
+from inception.models.spec import Spec
+from inception.preprocessing import Preprocessing
+
+
+class InceptionNet(nn.Module):
+    """A network of the family. Stages are attributes under their own names, in order.
+
+    Attributes:
+        spec: the network as data.
+        smallest_size: side in pixels of the smallest picture it takes.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        *,
+        stages: Mapping[str, nn.Module],
+        aux: Mapping[str, nn.Module],
+        classifier: nn.Module,
+    ) -> None:
+        super().__init__()
+        self.spec = spec
+        self.smallest_size = smallest_size(spec)
+        for name, stage in stages.items():
+            self.add_module(name, stage)
+        self.aux = nn.ModuleDict(aux)
+        self.classifier = classifier
+
+    @property
+    def image_size(self) -> int:
+        """Side in pixels of the pictures the network was designed or trained for."""
+        return self.spec.image_size
+
+    @overload
+    def forward(self, x: Tensor, aux: Literal[False] = False) -> Tensor: ...
+
+    @overload
+    def forward(self, x: Tensor, aux: Literal[True]) -> tuple[Tensor, dict[str, Tensor]]: ...
+
+    def forward(self, x: Tensor, aux: bool = False) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
+        """Logits ``[N, classes]``; with ``aux`` also those of each head by its stage.
+
+        Args:
+            x: normalised pictures ``[N, C, H, W]``.
+            aux: the mapping is empty where the network has no heads.
+
+        Raises:
+            InputError: pictures smaller than ``smallest_size``.
+        """
+        heads: dict[str, Tensor] = {}
+        for name, features in self._stages(x):
+            if aux and name in self.aux:
+                heads[name] = self.aux[name](features)
+        logits: Tensor = self.classifier(features)
+        return (logits, heads) if aux else logits
+
+    def features(self, x: Tensor) -> dict[str, Tensor]:
+        """What every stage gives, ``[N, C, H, W]`` by stage name, in order."""
+        return dict(self._stages(x))
+
+    def logits_layers(self) -> Iterator[nn.Conv2d | nn.Linear]:
+        """The last weighted layer of the classifier and of each head: those that know classes."""
+        for part in (self.classifier, *self.aux.values()):
+            weighted = [m for m in part.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+            yield from weighted[-1:]
+
+    def _stages(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
+        if min(x.shape[2:]) < self.smallest_size:
+            raise too_small(self.spec.name, min(x.shape[2:]), self.smallest_size)
+        for name in self.spec.stages:
+            x = self.get_submodule(name)(x)
+            yield name, x
+
+
+class Normalise(nn.Module):
+    """From pictures as decoded to a network's input: ``uint8 [N, H, W, 3]`` to ``[N, C, H, W]``."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        self.order = preprocessing.channel_order
+        for name in ("mean", "std"):
+            values = torch.tensor(getattr(preprocessing, name), dtype=torch.float32)
+            self.register_buffer(name, values, persistent=False)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Normalised pictures; uint8 or float, 0 to 255."""
+        x = pictures.to(torch.float32)
+        if self.order == "bgr":
+            x = x.flip(-1)
+        elif self.order == "grey":
+            x = (x * x.new_tensor(LUMA)).sum(dim=-1, keepdim=True)
+        return ((x - self.mean) / self.std).permute(0, 3, 1, 2)  # [N, C, H, W], channels last
+
+
+LUMA = (0.299, 0.587, 0.114)  # Rec. 601

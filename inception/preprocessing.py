@@ -1,0 +1,75 @@
+"""How a picture becomes a network's input: numbers only, which travel with the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+from inception.errors import InputError, unknown
+
+Resize = Literal["short_side", "squash", "central"]
+Interpolation = Literal["nearest", "bilinear", "bicubic", "area", "lanczos"]
+ChannelOrder = Literal["rgb", "bgr", "grey"]
+
+IMAGENET_MEAN = (123.675, 116.28, 103.53)
+IMAGENET_STD = (58.395, 57.12, 57.375)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Size, resize and crop rule, and normalisation of a network's input.
+
+    Attributes:
+        size: side of the square input, in pixels.
+        resize: ``short_side`` brings the short side to ``size / crop`` and keeps the proportions;
+            ``squash`` makes a square of that side; both then keep the centre ``size`` square.
+            ``central`` keeps the centre share ``crop`` of both sides, then squashes it to
+            ``size`` (TF-slim).
+        crop: share of the resized side that the centre crop keeps, above 0 and up to 1.
+        interpolation: filter of the resize, antialiased as in Pillow.
+        channel_order: order in which the network takes the channels.
+        mean: subtracted, one number a channel in the network's order, in units of 0 to 255.
+        std: divided by, likewise.
+
+    Raises:
+        InputError: a value is out of range.
+    """
+
+    size: int = 224
+    resize: Resize = "short_side"
+    crop: float = 0.875
+    interpolation: Interpolation = "bilinear"
+    channel_order: ChannelOrder = "rgb"
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+
+    def __post_init__(self) -> None:
+        for field, choices in (
+            ("resize", get_args(Resize)),
+            ("interpolation", get_args(Interpolation)),
+            ("channel_order", get_args(ChannelOrder)),
+        ):
+            if getattr(self, field) not in choices:
+                raise unknown(field, str(getattr(self, field)), choices)
+        if self.size < 1:
+            raise InputError(f"a picture's size must be at least 1 px; got {self.size}")
+        if not 0 < self.crop <= 1:
+            raise InputError(f"crop must be above 0 and at most 1; got {self.crop}")
+        if len(self.mean) != len(self.std) or 0 in self.std:
+            raise InputError("mean and std need one number a channel, std none of them 0")
+
+    @property
+    def resized(self) -> int:
+        """Side in pixels to which a picture is brought before the centre crop."""
+        return round(self.size / self.crop)
+
+    def to_json(self) -> dict[str, Any]:
+        """The numbers as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Preprocessing:
+        """The inverse of ``to_json``."""
+        lists = {"mean": tuple(values["mean"]), "std": tuple(values["std"])}
+        return cls(**{**values, **lists})

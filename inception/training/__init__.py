@@ -1,0 +1,1 @@
+"""Training: configuration, losses, optimisers, the loop, checkpoints, and the run folder."""

@@ -1,0 +1,116 @@
+"""``last.safetensors``: all that a resume needs, in one file, replaced in one step. No pickle."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from inception.errors import InputError
+from inception.files import replacing
+
+KEY = "inception_run"
+
+
+@dataclass
+class State:
+    """How far a run is.
+
+    Attributes:
+        epoch: epochs finished, validation included.
+        step: steps done in the current epoch.
+        sums: of losses by head, weighted by pictures, in the current epoch.
+        pictures: of the current epoch so far; ``seconds`` likewise.
+        rows: of ``metrics.csv``, one an epoch.
+        best_accuracy: validation top-1 of ``model.safetensors``; ``best_loss`` breaks ties.
+        unreadable: path and reason, each picture once.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    pictures: int = 0
+    missed: int = 0
+    seconds: float = 0.0
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    best_accuracy: float = -1.0
+    best_loss: float = float("inf")
+    epochs_since_best: int = 0
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+
+def save_checkpoint(
+    path: Path,
+    state: State,
+    config: Mapping[str, Any],
+    modules: Mapping[str, nn.Module],
+    optimiser: torch.optim.Optimizer,
+) -> None:
+    """Writes state, settings, the modules' tensors and the optimiser's."""
+    tensors = {
+        f"{part}/{name}": tensor.detach().cpu().contiguous()
+        for part, module in modules.items()
+        for name, tensor in module.state_dict().items()
+    }
+    for name, values in _optimiser_state(modules["network"], optimiser).items():
+        for key, value in values.items():
+            tensors[f"optimiser/{name}/{key}"] = value.detach().cpu().contiguous()
+    metadata = {KEY: json.dumps({"state": asdict(state), "config": dict(config)})}
+    with replacing(path) as beside:
+        save_file(tensors, beside, metadata=metadata)
+
+
+def read_checkpoint(path: Path) -> tuple[State, dict[str, Any]]:
+    """How far the run was, and its settings.
+
+    Raises:
+        InputError: no such file, or not a checkpoint.
+    """
+    if not path.exists():
+        raise InputError(f"nothing to resume: {path} is missing")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            values = json.loads((file.metadata() or {})[KEY])
+        return State(**values["state"]), values["config"]
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is not a checkpoint of a run ({error})") from error
+
+
+def load_checkpoint(
+    path: Path, modules: Mapping[str, nn.Module], optimiser: torch.optim.Optimizer
+) -> None:
+    """Puts the tensors of a checkpoint back into modules and optimiser."""
+    tensors = load_file(path)
+    for part, module in modules.items():
+        module.load_state_dict(_below(tensors, part))
+    own = _below(tensors, "optimiser")
+    for name, p in modules["network"].named_parameters():
+        if values := _below(own, name):
+            optimiser.state[p] = {key: _placed(value, p) for key, value in values.items()}
+
+
+def _optimiser_state(
+    network: nn.Module, optimiser: torch.optim.Optimizer
+) -> dict[str, dict[str, Tensor]]:
+    return {
+        name: {k: v for k, v in optimiser.state[p].items() if isinstance(v, Tensor)}
+        for name, p in network.named_parameters()
+        if p in optimiser.state
+    }
+
+
+def _placed(value: Tensor, p: Tensor) -> Tensor:
+    """On the parameter's device and in its memory format; counters of steps stay where they are."""
+    if value.ndim == 0:
+        return value
+    return torch.empty_like(p).copy_(value)
+
+
+def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    start = f"{prefix}/"
+    return {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}

@@ -1,0 +1,169 @@
+"""What a training run is told, checked once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, get_args
+
+from inception.data.transforms import Augmentation, augmentation
+from inception.errors import InputError, unknown
+
+Optimiser = Literal["sgd", "adamw", "rmsprop"]
+Schedule = Literal["one_cycle", "cosine", "step", "exponential", "poly", "constant"]
+Average = Literal["ema", "polyak", "none"]
+Precision = Literal["auto", "fp32", "bf16"]
+Freeze = Literal["none", "backbone"]
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "optimiser": get_args(Optimiser),
+    "schedule": get_args(Schedule),
+    "average": get_args(Average),
+    "precision": get_args(Precision),
+    "freeze": get_args(Freeze),
+}
+_POSITIVE = ("epochs", "steps", "batch_size", "accumulate", "lr", "step_epochs", "clip_norm",
+             "patience", "threads", "checkpoint_s", "image_size")  # fmt: skip
+_SHARES = ("momentum", "label_smoothing", "average_decay", "average_start", "warmup", "crop",
+           "max_unreadable", "rms_decay", "gamma")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides a run, its data set aside. Saved with the run, resolved.
+
+    Attributes:
+        model: a name, or the path of a spec in JSON.
+        init: a MODEL to start from; what does not fit is dropped or fresh, and said so.
+        freeze: ``backbone`` trains the classifier and heads only, batch-norm statistics fixed.
+        image_size: side in pixels; the model's own by default.
+        crop: share of the resized picture that the evaluation crop keeps.
+        epochs: passes over the training set; ``steps`` where given ends the run instead.
+        batch_size: pictures an update is made of, over all processes.
+        accumulate: parts a batch is cut into, one after the other, to fit into memory.
+        lr: peak rate. ``bias_lr`` multiplies it for biases.
+        weight_decay: not on biases and norms.
+        momentum: of SGD and RMSProp.
+        rms_decay: of RMSProp's mean square. ``eps``: RMSProp's (inside the root) and AdamW's.
+        warmup: share of the run in which the rate rises (one_cycle, cosine).
+        gamma: factor every ``step_epochs`` (step: in stairs; exponential: smoothly).
+        power: of the poly schedule.
+        aux_weight: of each auxiliary head's loss.
+        augment: ``light``, ``googlenet`` or ``none``; ``area`` replaces its crop area.
+        average: weights for evaluation: ``ema`` with ``average_decay``, warmed up; ``polyak``,
+            the mean since the share ``average_start`` of the run; or ``none``.
+        precision: ``auto`` is bf16 where the device computes in it, else fp32.
+        clip_norm: largest norm of the gradient.
+        patience: epochs without a better validation that end the run.
+        threads: of torch, part of the run: one and two differ in the last bits.
+        checkpoint_s: seconds between checkpoints within an epoch.
+    """
+
+    model: str = "googlenet_bn"
+    init: str | None = None
+    freeze: Freeze = "none"
+    image_size: int | None = None
+    crop: float = 0.875
+    epochs: int = 20
+    steps: int | None = None
+    batch_size: int = 64
+    accumulate: int = 1
+    optimiser: Optimiser = "sgd"
+    lr: float = 0.05
+    bias_lr: float = 1.0
+    momentum: float = 0.9
+    nesterov: bool = True
+    rms_decay: float = 0.9
+    eps: float = 1e-8
+    weight_decay: float = 2e-4
+    schedule: Schedule = "one_cycle"
+    warmup: float = 0.3
+    gamma: float = 0.96
+    step_epochs: float = 8.0
+    power: float = 0.5
+    label_smoothing: float = 0.0
+    aux_weight: float = 0.3
+    augment: str = "light"
+    area: tuple[float, float] | None = None
+    average: Average = "ema"
+    average_decay: float = 0.999
+    average_start: float = 0.5
+    precision: Precision = "auto"
+    clip_norm: float | None = None
+    patience: int | None = None
+    device: str = "auto"
+    threads: int | None = None
+    seed: int = 0
+    max_unreadable: float = 0.01
+    checkpoint_s: float = 120.0
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise unknown(name, str(getattr(self, name)), choices)
+        for name in _POSITIVE:
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise InputError(f"{name} must be above 0; got {value}")
+        for name in _SHARES:
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} must be from 0 to 1; got {getattr(self, name)}")
+        self.augmentation()
+        if self.weight_decay < 0 or self.aux_weight < 0 or self.seed < 0:
+            raise InputError("weight_decay, aux_weight and seed must not be negative")
+
+    def augmentation(self) -> Augmentation:
+        """The named augmentation, with this run's crop area."""
+        named = augmentation(self.augment)
+        return named if self.area is None else replace(named, area=self.area)
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> TrainConfig:
+        """The inverse of ``to_json``; raises ``InputError`` on a setting that is none."""
+        names = [f.name for f in fields(cls)]
+        for name in values:
+            if name not in names:
+                raise unknown("setting", name, names)
+        known: dict[str, Any] = {
+            n: tuple(v) if isinstance(v, list) else v for n, v in values.items()
+        }
+        return cls(**known)
+
+    def with_settings(self, settings: Sequence[str]) -> TrainConfig:
+        """The same with ``key=value`` settings over it, values read by the field's type.
+
+        Raises:
+            InputError: no such setting, or a value of another type.
+        """
+        changes: dict[str, Any] = {}
+        for setting in settings:
+            name, equals, text = setting.partition("=")
+            if not equals:
+                raise InputError(f"a setting is key=value; got {setting!r}")
+            if name not in (known := [f.name for f in fields(self)]):
+                raise unknown("setting", name, known)
+            changes[name] = _parse(name, text)
+        return replace(self, **changes)
+
+
+def _parse(name: str, text: str) -> Any:
+    kind = next(str(f.type) for f in dataclasses.fields(TrainConfig) if f.name == name)
+    if text == "none" and kind.endswith("| None"):
+        return None
+    try:
+        if kind.startswith("tuple"):
+            low, high = (float(part) for part in text.split(","))
+            return low, high
+        if kind.startswith("bool"):
+            return {"true": True, "false": False}[text.lower()]
+        if kind.startswith("int"):
+            return int(text)
+        return float(text) if kind.startswith("float") else text
+    except (ValueError, KeyError):
+        wanted = {"t": "two numbers LOW,HIGH", "b": "true or false", "i": "a whole number"}
+        raise InputError(f"{name} takes {wanted.get(kind[0], 'a number')}; got {text!r}") from None

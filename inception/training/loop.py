@@ -1,0 +1,289 @@
+"""The training loop: what happens to a batch, an epoch, a run."""
+
+from __future__ import annotations
+
+import copy
+import math
+import resource
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from inception.data.datasets import Dataset
+from inception.data.loading import Batch, available_cores, epoch_plan, training_batches
+from inception.errors import InputError
+from inception.evaluation.evaluate import Evaluation, check_unreadable, evaluate_engine
+from inception.models.network import InceptionNet, Normalise
+from inception.runtime.torch_engine import TorchEngine
+from inception.training.checkpoint import State, load_checkpoint, save_checkpoint
+from inception.training.config import TrainConfig
+from inception.training.losses import MAIN, losses_by_head, total_loss
+from inception.training.optimisers import WeightAverage, create_optimiser, rate_at, set_rate
+
+
+class Interrupted(Exception):
+    """Someone asked the run to stop; it was saved."""
+
+
+@dataclass(frozen=True)
+class Reports:
+    """What a run tells while it goes; all optional.
+
+    Attributes:
+        step: state, steps in this epoch, learning rate.
+        validation: pictures done and in all.
+        epoch: the row of ``metrics.csv`` and whether it is the best so far.
+    """
+
+    step: Callable[[State, int, float], None] = lambda state, steps, rate: None
+    validation: Callable[[int, int], None] = lambda done, total: None
+    epoch: Callable[[dict[str, Any], bool], None] = lambda row, best: None
+
+
+class Training:
+    """A network in training, with all that changes while it is."""
+
+    def __init__(
+        self,
+        network: InceptionNet,
+        config: TrainConfig,
+        train: Dataset,
+        val: Dataset,
+        *,
+        folder: Path,
+        stopping: Callable[[], bool] = lambda: False,
+        reports: Reports | None = None,
+    ) -> None:
+        self.config, self.train_set, self.val_set = config, train, val
+        self.last = folder / "last.safetensors"
+        self.stopping, self.reports = stopping, reports or Reports()
+        self.state = State()
+        torch.set_num_threads(config.threads or available_cores())
+        self.accelerator = Accelerator(
+            mixed_precision="bf16" if config.precision == "bf16" else "no",
+            cpu=config.device == "cpu",
+        )
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if config.freeze == "backbone":
+            freeze_backbone(network)
+        self.network = network.to(self.accelerator.device)
+        self.averaged = copy.deepcopy(self.network)
+        self.normalise = Normalise(network.spec.preprocessing).to(self.accelerator.device)
+        self.optimiser = create_optimiser(self.network, config)
+        self.average = WeightAverage(self.network, self.averaged, config)
+        self.wrapped, self.prepared = self.accelerator.prepare(self.network, self.optimiser)
+        self.steps_per_epoch = math.ceil(len(train) / config.batch_size)
+        self.total_steps = config.steps or config.epochs * self.steps_per_epoch
+        self.epochs = math.ceil(self.total_steps / self.steps_per_epoch)
+        self._saved_at = time.monotonic()
+
+    def resume(self, state: State) -> None:
+        """Goes on from the checkpoint whose state this is."""
+        self.state = state
+        load_checkpoint(self.last, self._modules(), self.optimiser)
+
+    def run(self) -> Iterator[tuple[Evaluation, bool]]:
+        """Trains to the end; after each epoch gives its validation and whether it is the best.
+
+        Raises:
+            Interrupted: ``stopping`` said so; the checkpoint is written.
+            InputError: a loss that is not finite, or too many unreadable pictures.
+        """
+        while self.state.epoch < self.epochs and not self._out_of_patience():
+            self._train_epoch()
+            evaluation = self._validate()
+            best = self._take_in(evaluation)
+            yield evaluation, best
+            self.save()
+
+    def save(self) -> None:
+        """Writes ``last.safetensors``."""
+        if self.accelerator.is_main_process:
+            config = self.config.to_json()
+            save_checkpoint(self.last, self.state, config, self._modules(), self.optimiser)
+        self._saved_at = time.monotonic()
+
+    def _train_epoch(self) -> None:
+        train_mode(self.network, self.config)
+        plan = self._plan()
+        for batch in self._batches(plan[self.state.step :]):
+            began = time.perf_counter()
+            self._train_step(batch)
+            self.state.seconds += time.perf_counter() - began
+            self.reports.step(self.state, len(plan), self._rate())
+            if time.monotonic() - self._saved_at > self.config.checkpoint_s:
+                self.save()
+            self._heed_stop()
+        paths = list(self.state.unreadable.items())
+        missed, seen = self.state.missed, self.state.missed + self.state.pictures
+        check_unreadable(missed, seen, paths, self.config.max_unreadable)
+
+    def _plan(self) -> list[np.ndarray[Any, Any]]:
+        """This epoch's batches: all but what lies past the run's last step."""
+        c = self.config
+        left = self.total_steps - self.state.epoch * self.steps_per_epoch
+        return epoch_plan(len(self.train_set), c.batch_size, c.seed, self.state.epoch)[:left]
+
+    def _batches(self, plan: list[np.ndarray[Any, Any]]) -> Iterator[Batch]:
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        waited = time.perf_counter()
+        for batch in training_batches(
+            self.train_set,
+            [np.array_split(rows, world)[rank] for rows in plan],
+            self.config.augmentation(),
+            size=self.network.image_size,
+            seed=self.config.seed,
+            epoch=self.state.epoch,
+            threads=self.config.threads or available_cores(),
+        ):
+            self.state.seconds += time.perf_counter() - waited
+            yield batch
+            waited = time.perf_counter()
+
+    def _train_step(self, batch: Batch) -> None:
+        """One update of the weights and of their average."""
+        step = self._global_step()
+        self._count(batch)
+        if len(batch.labels) > 1:  # batch norm cannot learn from one picture
+            # Dropout depends on seed, step and process alone, so that a resumed run draws the same
+            torch.manual_seed(_mixed(self.config.seed, step, self.accelerator.process_index))
+            set_rate(self.optimiser, self._rate())
+            self.prepared.zero_grad()
+            self._backward(batch)
+            if self.config.clip_norm is not None:
+                self.accelerator.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
+            self.prepared.step()
+            self.average.update(step, self.total_steps)
+        self.state.step += 1
+
+    def _backward(self, batch: Batch) -> None:
+        parts = min(self.config.accumulate, len(batch.labels) // 2)
+        chunks = np.array_split(np.arange(len(batch.labels)), parts)
+        for rows in chunks[:-1]:
+            with self.accelerator.no_sync(self.wrapped):
+                self._backward_part(batch, rows)
+        self._backward_part(batch, chunks[-1])
+
+    def _backward_part(self, batch: Batch, rows: np.ndarray[Any, Any]) -> None:
+        device = self.accelerator.device
+        pictures = torch.from_numpy(batch.pictures[rows]).to(device, non_blocking=True)
+        labels = torch.from_numpy(batch.labels[rows]).to(device, non_blocking=True)
+        with self.accelerator.autocast():
+            logits, aux = self.wrapped(self.normalise(pictures), aux=True)
+        smoothing = self.config.label_smoothing
+        losses = losses_by_head(logits, aux, labels, label_smoothing=smoothing)
+        loss = total_loss(losses, self.config.aux_weight)
+        self._add_up({name: float(value.detach()) for name, value in losses.items()}, len(rows))
+        self.accelerator.backward(loss * (len(rows) / len(batch.labels)))
+
+    def _add_up(self, losses: dict[str, float], pictures: int) -> None:
+        for name, value in losses.items():
+            if not math.isfinite(value):
+                raise InputError(
+                    f"the {name} loss is {value} at step {self._global_step()}: the run stopped; "
+                    f"lower --lr (it is {self.config.lr:g}) or set clip_norm"
+                )
+            self.state.sums[name] = self.state.sums.get(name, 0.0) + value * pictures
+
+    def _count(self, batch: Batch) -> None:
+        self.state.pictures += len(batch.labels)
+        self.state.missed += len(batch.unreadable)
+        self.state.unreadable |= {error.name: error.reason for error in batch.unreadable}
+
+    def _validate(self) -> Evaluation:
+        def progress(done: int, total: int) -> None:
+            self.reports.validation(done, total)
+            self._heed_stop()
+
+        engine = TorchEngine(
+            self.averaged, device=self.accelerator.device.type, threads=self.config.threads
+        )
+        return evaluate_engine(
+            engine,
+            self.val_set,
+            self.network.spec.preprocessing,
+            models=(self.network.spec.name,),
+            threads=self.config.threads,
+            max_unreadable=self.config.max_unreadable,
+            progress=progress,
+        )
+
+    def _take_in(self, evaluation: Evaluation) -> bool:
+        """Ends the epoch in the state; whether this is the best validation so far."""
+        s = self.state
+        better = (evaluation.top1_accuracy, -evaluation.loss) > (s.best_accuracy, -s.best_loss)
+        if better:
+            s.best_accuracy, s.best_loss = evaluation.top1_accuracy, evaluation.loss
+        s.epochs_since_best = 0 if better else s.epochs_since_best + 1
+        s.unreadable |= dict(evaluation.unreadable)
+        s.rows.append(self._row(evaluation))
+        s.epoch, s.step, s.sums = s.epoch + 1, 0, {}
+        s.pictures, s.missed, s.seconds = 0, 0, 0.0
+        self.reports.epoch(s.rows[-1], better)
+        return better
+
+    def _row(self, evaluation: Evaluation) -> dict[str, Any]:
+        s = self.state
+        means = {name: total / max(s.pictures, 1) for name, total in s.sums.items()}
+        weights = {n: 1.0 if n == MAIN else self.config.aux_weight for n in means}
+        return {
+            "epoch": s.epoch + 1,
+            "lr": self._rate(),
+            "loss": sum(weights[n] * value for n, value in means.items()),
+            **{f"loss_{name}": value for name, value in means.items()},
+            "val_loss": evaluation.loss,
+            "top1_accuracy": evaluation.top1_accuracy,
+            "top5_accuracy": evaluation.top5_accuracy,
+            "images_per_second": s.pictures / max(s.seconds, 1e-9),
+            "seconds": s.seconds + evaluation.seconds,
+            "peak_memory_mb": peak_memory_mb(self.accelerator.device),
+        }
+
+    def _out_of_patience(self) -> bool:
+        patience = self.config.patience
+        return patience is not None and self.state.epochs_since_best >= patience
+
+    def _heed_stop(self) -> None:
+        if self.stopping():
+            self.save()
+            raise Interrupted
+
+    def _global_step(self) -> int:
+        return self.state.epoch * self.steps_per_epoch + self.state.step
+
+    def _rate(self) -> float:
+        return rate_at(self.config, self._global_step(), self.total_steps, self.steps_per_epoch)
+
+    def _modules(self) -> dict[str, torch.nn.Module]:
+        return {"network": self.network, "averaged": self.averaged}
+
+
+def freeze_backbone(network: InceptionNet) -> None:
+    """Only the classifier and the heads train from here on."""
+    for stage in network.spec.stages:
+        network.get_submodule(stage).requires_grad_(False)
+
+
+def train_mode(network: InceptionNet, config: TrainConfig) -> None:
+    """Training mode, but for frozen stages, whose batch-norm statistics stay as they are."""
+    network.train()
+    if config.freeze == "backbone":
+        for stage in network.spec.stages:
+            network.get_submodule(stage).eval()
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """Most memory held so far, in MB: the GPU's, or this process's."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+
+
+def _mixed(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)

@@ -1,0 +1,363 @@
+"""A run is a folder: from a data set and a configuration to a trained model with its records."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import platform
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from inception import __version__
+from inception.data.datasets import Data, Dataset, open_data
+from inception.data.loading import available_cores
+from inception.drawing import draw_confusion, draw_curves
+from inception.errors import InputError
+from inception.evaluation.evaluate import Evaluation
+from inception.files import write_text
+from inception.models import create_model, get_spec
+from inception.models.cost import cost
+from inception.models.network import InceptionNet
+from inception.models.spec import Spec
+from inception.prediction import RUN_MODEL, find_model
+from inception.runtime.torch_engine import pick_device
+from inception.training.checkpoint import State, read_checkpoint
+from inception.training.config import TrainConfig
+from inception.training.loop import Interrupted, Reports, Training
+from inception.weights.model_file import (
+    ModelInfo,
+    Transplant,
+    load_weights,
+    read_info,
+    save_model,
+    transplant,
+)
+
+LAST = "last.safetensors"
+CONFIG = "config.json"
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run ended with.
+
+    Attributes:
+        top1_accuracy: of ``model``, the best epoch's averaged weights, on the validation set.
+    """
+
+    folder: Path
+    model: Path
+    epochs: int
+    best_epoch: int
+    top1_accuracy: float
+    loss: float
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The summary as JSON values."""
+        values = {**self.__dict__, "folder": str(self.folder), "model": str(self.model)}
+        return values
+
+
+@dataclass(frozen=True)
+class RunStart:
+    """What a run is about to do, for whoever watches."""
+
+    folder: Path
+    spec: Spec
+    train: Dataset
+    val: Dataset
+    config: TrainConfig
+    transplant: Transplant | None
+    resumed_at: tuple[int, int] | None
+
+
+def train(
+    data: str | Path | None,
+    config: TrainConfig | None = None,
+    *,
+    out: str | Path | None = None,
+    resume: str | Path | None = None,
+    reports: Reports | None = None,
+    started: Callable[[RunStart], None] = lambda start: None,
+) -> RunSummary:
+    """Trains a network on a data set, into a run folder.
+
+    Args:
+        data: a data set (``data.datasets.open_data``); a resumed run knows its own.
+        config: settings; the default recipe's where not given.
+        out: the run folder; a new one below ``runs/`` by default.
+        resume: a run folder to go on with, exactly as if it had not stopped.
+        reports: told of steps and epochs.
+        started: told what is about to happen.
+
+    Raises:
+        InputError: anything wrong with data, settings or folders.
+        Interrupted: SIGINT or SIGTERM; the run is saved and can be resumed.
+    """
+    if resume is not None:
+        return _resume(Path(resume), data, reports, started)
+    if data is None:
+        raise InputError("training needs a data set: inception train DATA")
+    opened = open_data(data)
+    config = resolve(config or TrainConfig())
+    spec, init = _network_spec(config, opened)
+    train_set, val_set = opened.for_training(config.seed)
+    config = replace(config, image_size=spec.image_size)
+    folder = _new_folder(out, spec, opened)
+    torch.manual_seed(config.seed)
+    network = create_model(spec)
+    moved = None if init is None else _start_from(network, init)
+    start = RunStart(folder, spec, train_set, val_set, config, moved, None)
+    write_text(folder / CONFIG, _config_json(start, opened))
+    return _go(start, network, None, reports, started)
+
+
+def resolve(config: TrainConfig) -> TrainConfig:
+    """The same with device, threads and precision decided for this machine."""
+    device = pick_device(config.device)
+    precision = config.precision
+    if precision == "auto":
+        precision = "bf16" if has_bf16(device) else "fp32"
+    threads = config.threads or available_cores()
+    return replace(config, device=device.type, precision=precision, threads=threads)
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies in bfloat16 itself, rather than emulating it slowly."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def _network_spec(config: TrainConfig, data: Data) -> tuple[Spec, Path | None]:
+    """The network for this data, and the file whose weights it starts from."""
+    init = find_model(config.init) if config.init else None
+    if config.freeze != "none" and init is None:
+        raise InputError("--freeze needs --init: weights that were never trained teach nothing")
+    spec = read_info(init).spec if init else _named_spec(config.model)
+    size = config.image_size or spec.image_size
+    cost(spec, size)  # refuses a size too small for the network
+    preprocessing = replace(spec.preprocessing, size=size, crop=config.crop)
+    return replace(spec, num_classes=len(data.classes), preprocessing=preprocessing), init
+
+
+def _named_spec(model: str) -> Spec:
+    if not model.endswith(".json"):
+        return get_spec(model)
+    try:
+        return Spec.from_json(json.loads(Path(model).read_text("utf-8")))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{model}: not a network's description ({error})") from error
+
+
+def _start_from(network: InceptionNet, init: Path) -> Transplant:
+    moved = transplant(network, load_weights(init))
+    if not any(name not in moved.fresh for name, _ in network.named_parameters()):
+        raise InputError(f"nothing in {init} fits {network.spec.name}")
+    return moved
+
+
+def _new_folder(out: str | Path | None, spec: Spec, data: Data) -> Path:
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    folder = Path(out or Path("runs") / f"{spec.name}-{data.place.resolve().stem}-{stamp}")
+    if (folder / LAST).exists():
+        raise InputError(f"{folder} holds a run already: `--resume {folder}` goes on with it")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the run folder {folder}: {error.strerror}") from error
+    return folder
+
+
+def _resume(
+    folder: Path,
+    data: str | Path | None,
+    reports: Reports | None,
+    started: Callable[[RunStart], None],
+) -> RunSummary:
+    if not (folder / CONFIG).exists():
+        raise InputError(f"{folder} is no run folder: it has no {CONFIG}")
+    saved = json.loads((folder / CONFIG).read_text("utf-8"))
+    config = TrainConfig.from_json(saved["config"])
+    opened = open_data(data or saved["data"]["place"])
+    train_set, val_set = opened.for_training(config.seed)
+    if train_set.fingerprint() != saved["data"]["train"]:
+        raise InputError(f"the training set at {opened.place} is not the one {folder} began with")
+    spec = Spec.from_json(saved["model"])
+    pick_device(config.device)
+    state = None
+    torch.manual_seed(config.seed)
+    network = create_model(spec)
+    moved = None
+    if (folder / LAST).exists():
+        state, _ = read_checkpoint(folder / LAST)
+    elif config.init:  # killed before its first checkpoint: it begins again
+        moved = _start_from(network, find_model(config.init))
+    at = None if state is None else (state.epoch, state.step)
+    start = RunStart(folder, spec, train_set, val_set, config, moved, at)
+    return _go(start, network, state, reports, started)
+
+
+def _go(
+    start: RunStart,
+    network: InceptionNet,
+    state: State | None,
+    reports: Reports | None,
+    started: Callable[[RunStart], None],
+) -> RunSummary:
+    started(start)
+    with stop_signals() as stopping:
+        training = Training(
+            network,
+            start.config,
+            start.train,
+            start.val,
+            folder=start.folder,
+            stopping=stopping,
+            reports=reports,
+        )
+        if state is not None:
+            training.resume(state)
+        for evaluation, best in training.run():
+            if training.accelerator.is_main_process:
+                _record(start, training, evaluation, best)
+    return _summary(start.folder, training.state)
+
+
+@contextmanager
+def stop_signals() -> Iterator[Callable[[], bool]]:
+    """While the block runs, SIGINT and SIGTERM only set what the yielded function tells."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set  # only the main thread may set handlers
+        return
+    before = {
+        number: signal.signal(number, lambda *_: asked.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield asked.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _record(start: RunStart, training: Training, evaluation: Evaluation, best: bool) -> None:
+    """Writes what an epoch changes in the run folder; the checkpoint follows."""
+    folder, rows = start.folder, training.state.rows
+    write_text(folder / "metrics.csv", _csv(rows))
+    write_text(
+        folder / "unreadable.csv",
+        _csv([{"path": p, "reason": r} for p, r in sorted(training.state.unreadable.items())]),
+    )
+    with (folder / "log.txt").open("a", encoding="utf-8") as log:
+        log.write(f"{datetime.now().isoformat(timespec='seconds')} {json.dumps(rows[-1])}\n")
+    draw_curves(rows, folder / "curves.png")
+    if best:
+        info = _model_info(start, evaluation, rows[-1]["epoch"])
+        save_model(folder / RUN_MODEL, training.averaged.state_dict(), info)
+        write_text(folder / "confusion.csv", _confusion_csv(evaluation))
+        draw_confusion(evaluation.confusion, evaluation.classes, folder / "confusion.png")
+
+
+def _confusion_csv(evaluation: Evaluation) -> str:
+    rows = zip(evaluation.classes, evaluation.confusion.tolist(), strict=True)
+    return _csv([{"true": c, **dict(zip(evaluation.classes, row, strict=True))} for c, row in rows])
+
+
+def _model_info(start: RunStart, evaluation: Evaluation, epoch: int) -> ModelInfo:
+    metrics = {
+        "top1_accuracy": evaluation.top1_accuracy,
+        "top5_accuracy": evaluation.top5_accuracy,
+        "loss": evaluation.loss,
+        "images": evaluation.images,
+        "epoch": epoch,
+    }
+    training = {
+        "config": start.config.to_json(),
+        "data": _data_json(start),
+        "versions": versions(),
+        "commit": commit(),
+    }
+    parents = (start.config.init,) if start.config.init else ()
+    return ModelInfo(start.spec, start.train.classes, metrics, training, parents=parents)
+
+
+def _data_json(start: RunStart) -> dict[str, Any]:
+    return {
+        "train": start.train.fingerprint(),
+        "val": start.val.fingerprint(),
+        "train_pictures": len(start.train),
+        "val_pictures": len(start.val),
+    }
+
+
+def _config_json(start: RunStart, data: Data) -> str:
+    values = {
+        "config": start.config.to_json(),
+        "data": {"place": str(data.place.resolve()), **_data_json(start)},
+        "classes": list(data.classes),
+        "model": start.spec.to_json(),
+        "versions": versions(),
+        "commit": commit(),
+    }
+    return json.dumps(values, indent=1)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computes."""
+    return {
+        "inception": __version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def commit() -> str | None:
+    """The commit of this package's own repository, where it runs from one."""
+    here = Path(__file__).parent
+    command = ["git", "-C", str(here), "rev-parse", "--short=12", "HEAD"]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=10, env={**os.environ, "LC_ALL": "C"}
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _summary(folder: Path, state: State) -> RunSummary:
+    best = max(state.rows, key=lambda row: (row["top1_accuracy"], -row["val_loss"]))
+    return RunSummary(
+        folder=folder,
+        model=folder / RUN_MODEL,
+        epochs=state.epoch,
+        best_epoch=best["epoch"],
+        top1_accuracy=best["top1_accuracy"],
+        loss=best["val_loss"],
+        seconds=sum(row["seconds"] for row in state.rows),
+    )
+
+
+def _csv(rows: list[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return text.getvalue()
+
+
+__all__ = ["Interrupted", "RunStart", "RunSummary", "resolve", "stop_signals", "train"]

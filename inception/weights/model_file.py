@@ -1,0 +1,204 @@
+"""A model is one file: safetensors whose only metadata key, ``inception``, describes it whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError, safe_open
+
+from inception.errors import InputError
+from inception.files import replacing
+from inception.models.spec import Spec
+from inception.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    import torch
+
+    from inception.models.network import InceptionNet
+
+KEY = "inception"
+FORMAT = 1
+COUNTERS = ".num_batches_tracked"  # of batch norm; nothing reads them, so they are not stored
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a model file says of itself.
+
+    Attributes:
+        classes: names in the order of the logits.
+        metrics: what it reached, on which data.
+        training: recipe, data fingerprint, seed, commit, versions.
+        parents: models it was started from.
+    """
+
+    spec: Spec
+    classes: tuple[str, ...]
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    licence: str = ""
+    parents: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.classes) != self.spec.num_classes:
+            raise InputError(f"{len(self.classes)} class names for {self.spec.num_classes} classes")
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How the network takes pictures."""
+        return self.spec.preprocessing
+
+    def to_json(self) -> dict[str, Any]:
+        """The description as JSON values."""
+        spec = self.spec.to_json()
+        return {
+            "format": FORMAT,
+            "preprocessing": spec.pop("preprocessing"),
+            "spec": spec,
+            "classes": list(self.classes),
+            "metrics": dict(self.metrics),
+            "training": dict(self.training),
+            "licence": self.licence,
+            "parents": list(self.parents),
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> ModelInfo:
+        """The inverse of ``to_json``. Raises ``InputError`` where something is missing."""
+        try:
+            spec = {**values["spec"], "preprocessing": values["preprocessing"]}
+            return cls(
+                Spec.from_json(spec),
+                tuple(values["classes"]),
+                values.get("metrics", {}),
+                values.get("training", {}),
+                values.get("licence", ""),
+                tuple(values.get("parents", ())),
+            )
+        except (KeyError, TypeError) as error:
+            raise InputError(f"not a model's description: {error} is missing") from error
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network with its weights and all that is needed to use it."""
+
+    network: InceptionNet
+    info: ModelInfo
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names in the order of the logits."""
+        return self.info.classes
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How the network takes pictures."""
+        return self.info.preprocessing
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The file's whole description, as JSON values."""
+        return self.info.to_json()
+
+
+def read_info(path: Path) -> ModelInfo:
+    """What a model file says of itself; needs no torch.
+
+    Raises:
+        InputError: no such file, not safetensors, or not one of ours.
+    """
+    if not path.is_file():
+        raise InputError(f"no such model file: {path}")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: not a safetensors file ({error})") from error
+    if KEY not in metadata:
+        raise InputError(
+            f"{path} does not say which network it holds; only files written by inception do"
+        )
+    try:
+        return ModelInfo.from_json(json.loads(metadata[KEY]))
+    except (InputError, ValueError) as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def save_model(
+    path: Path, weights: Mapping[str, torch.Tensor], info: ModelInfo, *, half: bool = False
+) -> None:
+    """Writes weights by name and their description, in float32 or, with ``half``, float16."""
+    import torch
+    from safetensors.torch import save_file
+
+    dtype = torch.float16 if half else torch.float32
+    tensors = {
+        name: tensor.detach().to("cpu", dtype).contiguous()
+        for name, tensor in weights.items()
+        if not name.endswith(COUNTERS)
+    }
+    with replacing(path) as beside:
+        save_file(tensors, beside, metadata={KEY: json.dumps(info.to_json())})
+
+
+def load_model(path: Path, *, aux: bool = True) -> Model:
+    """The network of a model file, in eval mode, float32, on the CPU.
+
+    Args:
+        path: a ``.safetensors`` that inception wrote.
+        aux: whether to keep the auxiliary heads, where the file has them.
+
+    Raises:
+        InputError: the file is not ours, or its tensors do not fit its own description.
+    """
+    from inception.models.build import build_empty
+
+    info = read_info(path)
+    weights = load_weights(path)
+    if not aux or not any(name.startswith("aux.") for name in weights):
+        info = replace(info, spec=replace(info.spec, aux={}))
+        weights = {n: w for n, w in weights.items() if not n.startswith("aux.")}
+    network = build_empty(info.spec).to_empty(device="cpu")
+    _load_exactly(network, weights, path)
+    return Model(network.eval(), info)
+
+
+def load_weights(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a model file by name, in float32."""
+    from safetensors.torch import load_file
+
+    return {name: tensor.float() for name, tensor in load_file(path).items()}
+
+
+@dataclass(frozen=True)
+class Transplant:
+    """What ``transplant`` could not carry over, by parameter name."""
+
+    dropped: tuple[str, ...]
+    fresh: tuple[str, ...]
+
+
+def transplant(network: InceptionNet, weights: Mapping[str, torch.Tensor]) -> Transplant:
+    """Copies the weights whose name and shape fit; classifiers of other classes stay fresh."""
+    own = {n: t for n, t in network.state_dict().items() if not n.endswith(COUNTERS)}
+    fitting = {n: w for n, w in weights.items() if n in own and own[n].shape == w.shape}
+    network.load_state_dict(fitting, strict=False)
+    return Transplant(
+        dropped=tuple(n for n in weights if n not in fitting),
+        fresh=tuple(n for n in own if n not in fitting),
+    )
+
+
+def _load_exactly(network: InceptionNet, weights: Mapping[str, torch.Tensor], path: Path) -> None:
+    for name, buffer in network.named_buffers():
+        if name.endswith(COUNTERS):
+            buffer.zero_()
+    result = transplant(network, weights)
+    if result.dropped or result.fresh:
+        names = ", ".join([*result.dropped, *result.fresh][:5])
+        raise InputError(f"{path}: tensors that do not fit the network it describes: {names}")
