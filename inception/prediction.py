@@ -167,12 +167,18 @@ class _Item:
     source: Any  # a Source and an index, bytes, or an array
 
 
+def check_paths(paths: Iterable[str]) -> None:
+    """Raises ``InputError`` for the first path at which there is nothing."""
+    for path in paths:
+        if not _expanded(path)[0].exists():
+            raise InputError(f"no such file or folder: {path}")
+
+
 def _items(pictures: Iterable[Any]) -> Iterator[_Item]:
     for number, picture in enumerate(pictures):
         if isinstance(picture, str | Path):
             for place in _expanded(str(picture)):
-                for source, index in pictures_at(place):
-                    yield _Item(source.path(index), (source, index))
+                yield from (_Item(s.path(i), (s, i)) for s, i in pictures_at(place))
         elif isinstance(picture, bytes | np.ndarray):
             yield _Item(f"picture {number}", picture)
         else:

@@ -234,19 +234,17 @@ def _described_classes(file: Any) -> list[str]:
 
 
 def pictures_at(place: Path) -> Iterator[tuple[Source, int]]:
-    """Every picture of a file, a folder or a tar.
+    """Every picture of a file, a folder or a tar; one that is missing cannot be read later.
 
     Raises:
-        InputError: nothing there, or no pictures in it.
+        InputError: no pictures in the folder or tar.
     """
     if place.is_dir():
         source: Source = FolderSource(place, list_pictures(place))
     elif place.suffix == ".tar":
         source = TarSource([place])
-    elif place.exists():
-        source = FolderSource(place.parent, [place.name])
     else:
-        raise InputError(f"no such file or folder: {place}")
+        source = FolderSource(place.parent, [place.name])
     if not source.keys:
         raise InputError(f"no pictures in {place}: looked for {', '.join(sorted(EXTENSIONS))}")
     yield from ((source, index) for index in range(len(source.keys)))

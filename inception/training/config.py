@@ -50,7 +50,8 @@ class TrainConfig:
         gamma: factor every ``step_epochs`` (step: in stairs; exponential: smoothly).
         power: of the poly schedule.
         aux_weight: of each auxiliary head's loss.
-        augment: ``light``, ``googlenet`` or ``none``; ``area`` replaces its crop area.
+        augment: ``light``, ``googlenet`` or ``none``; ``area`` and ``mirror`` replace its crop area
+            and whether it mirrors.
         average: weights for evaluation: ``ema`` with ``average_decay``, warmed up; ``polyak``,
             the mean since the share ``average_start`` of the run; or ``none``.
         precision: ``auto`` is bf16 where the device computes in it, else fp32.
@@ -86,6 +87,7 @@ class TrainConfig:
     aux_weight: float = 0.3
     augment: str = "light"
     area: tuple[float, float] | None = None
+    mirror: bool | None = None
     average: Average = "ema"
     average_decay: float = 0.999
     average_start: float = 0.5
@@ -114,9 +116,10 @@ class TrainConfig:
             raise InputError("weight_decay, aux_weight and seed must not be negative")
 
     def augmentation(self) -> Augmentation:
-        """The named augmentation, with this run's crop area."""
+        """The named augmentation, with this run's crop area and mirror."""
         named = augmentation(self.augment)
-        return named if self.area is None else replace(named, area=self.area)
+        own = {"area": self.area, "mirror": self.mirror}
+        return replace(named, **{n: v for n, v in own.items() if v is not None})  # type: ignore[arg-type]
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON values."""

@@ -1,0 +1,74 @@
+"""``inception data``: the data doctor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from inception.cli.output import JsonOption, ThreadsOption
+
+if TYPE_CHECKING:
+    from inception.data.check import DataReport
+
+data_app = typer.Typer(name="data", help="Looks after data sets.", rich_markup_mode=None)
+
+MOST_LINES = 10  # of a list; --json has all
+
+
+@data_app.callback()
+def data() -> None:
+    """Looks after data sets."""
+
+
+@data_app.command()
+def check(
+    data: Annotated[str, typer.Argument(help="Folder, tar shards, parquet or CSV.")],
+    threads: ThreadsOption = None,
+    json: JsonOption = None,
+) -> int:
+    """Finds unreadable, odd, tiny and duplicate pictures, leaks and imbalance; 1 if it matters."""
+    from inception.cli.output import write_json
+    from inception.data.check import check_data
+    from inception.data.datasets import open_data
+    from inception.data.loading import available_cores
+
+    report = check_data(open_data(data), threads=threads or available_cores())
+    write_json(report.to_json(), json)
+    if json != "-":
+        _print(report)
+    return 0 if report.healthy else 1
+
+
+def _print(report: DataReport) -> None:
+    from inception.cli.output import console, table
+    from inception.data.check import TINY_PX
+
+    out = console()
+    names = list(report.splits)
+    classes = list(next(iter(report.splits.values())).per_class)
+    rows = [[c, *(f"{report.splits[n].per_class[c]:,}" for n in names)] for c in classes]
+    rows.append(["all", *(f"{report.splits[n].pictures:,}" for n in names)])
+    out.print(table(["class", *names], rows))
+    for name, split in report.splits.items():
+        modes = ", ".join(f"{count:,} {mode}" for mode, count in sorted(split.modes.items()))
+        out.print(f"{name}: {modes}")
+        counts = [count for count in split.per_class.values() if count]
+        if counts and max(counts) > 3 * min(counts):
+            out.print(f"{name}: classes are unbalanced, from {min(counts):,} to {max(counts):,}")
+    unreadable = [f"{entry['path']}: {entry['reason']}" for entry in report.unreadable]
+    _print_list("unreadable", unreadable)
+    _print_list(f"with a side under {TINY_PX} px", report.tiny)
+    _print_list("equal pictures in several splits", [" = ".join(g) for g in report.leaks])
+    _print_list("equal pictures with different labels", [" = ".join(g) for g in report.conflicts])
+    _print_list("equal pictures in one split", [" = ".join(g) for g in report.duplicates])
+
+
+def _print_list(title: str, lines: list[str]) -> None:
+    if not lines:
+        return
+    typer.echo(f"{title}: {len(lines)}")
+    for line in lines[:MOST_LINES]:
+        typer.echo(f"  {line}")
+    if len(lines) > MOST_LINES:
+        typer.echo(f"  and {len(lines) - MOST_LINES} more; --json has all")

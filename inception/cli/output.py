@@ -1,0 +1,65 @@
+"""What commands print: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from inception.files import write_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+JsonOption = Annotated[
+    str | None,
+    typer.Option("--json", metavar="FILE", help="Write the result as JSON; - prints only that."),
+]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+ThreadsOption = Annotated[
+    int | None, typer.Option(help="Threads to use; as many as there are cores by default.")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+
+
+def write_json(value: Any, target: str | None) -> None:
+    """Writes a result to the ``--json`` file, or to standard output for ``-``."""
+    if target is None:
+        return
+    text = json.dumps(value, indent=1, ensure_ascii=False)
+    if target == "-":
+        print(text)
+    else:
+        write_text(Path(target), text + "\n")
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where tables and progress go; wide where the output is no terminal, so nothing is cut."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else 160
+    return Console(stderr=stderr, highlight=False, width=width)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> Table:
+    """A plain table; the first ``left`` columns to the left, the others to the right."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, column in enumerate(columns):
+        made.add_column(column, justify="left" if number < left else "right", no_wrap=number > 0)
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def percent(share: float | None) -> str:
+    """A share as a percentage with two digits, a dash for none."""
+    return "–" if share is None else f"{100 * share:.2f} %"

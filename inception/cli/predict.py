@@ -1,0 +1,145 @@
+"""``inception predict``."""
+
+from __future__ import annotations
+
+import csv
+import json as json_module
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+
+from inception.cli.output import DeviceOption, ThreadsOption
+
+if TYPE_CHECKING:
+    from inception.prediction import Prediction
+
+
+def predict(
+    arguments: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL PATH...",
+            help="A .safetensors file or run folder, then pictures: files, folders, globs, "
+            "tars, or - for a list of files on standard input.",
+        ),
+    ],
+    top: Annotated[int, typer.Option(min=1, help="Classes to give for each picture.")] = 5,
+    crops: Annotated[int, typer.Option(help="Squares shown of each picture: 1 or 10.")] = 1,
+    engine: Annotated[str, typer.Option(help="auto or torch.")] = "auto",
+    batch_size: Annotated[int, typer.Option(min=1, help="Squares in one run.")] = 32,
+    csv_file: Annotated[
+        str | None, typer.Option("--csv", metavar="FILE", help="Write CSV; - prints only that.")
+    ] = None,
+    json: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Write JSON lines; - prints only those."),
+    ] = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+) -> int:
+    """Classifies pictures. Exit status 1 where some could not be read."""
+    from inception.errors import InputError
+    from inception.prediction import Predictor
+
+    if json == "-" and csv_file == "-":
+        raise InputError("only one of --json and --csv can go to standard output")
+    model, paths = _model_and_paths(arguments)
+    predictor = Predictor(
+        model, engine, device=device, crops=crops, batch_size=batch_size, threads=threads
+    )
+    with ExitStack() as files:
+        writers: list[_Writer] = []
+        if csv_file is not None:
+            writers.append(_CsvWriter(_opened(csv_file, files), min(top, len(predictor.classes))))
+        if json is not None:
+            writers.append(_JsonWriter(_opened(json, files)))
+        if "-" not in (csv_file, json):
+            writers.append(_TableWriter(predictor.classes))
+        done, unreadable = 0, 0
+        for prediction in predictor.stream(_pictures(paths), top=top):
+            done += 1
+            if prediction.error is not None:
+                unreadable += 1
+                typer.echo(f"unreadable: {prediction.path}: {prediction.error}", err=True)
+            for writer in writers:
+                writer.write(prediction)
+    if unreadable:
+        typer.echo(f"{unreadable} of {done} pictures could not be read", err=True)
+    return 1 if unreadable else 0
+
+
+def _model_and_paths(arguments: list[str]) -> tuple[str, list[str]]:
+    from inception.errors import InputError
+    from inception.prediction import check_paths, find_model
+
+    model, *paths = arguments
+    find_model(model)
+    if not paths:
+        raise InputError(f"no pictures given: inception predict {model} PICTURES")
+    check_paths(path for path in paths if path != "-")
+    return model, paths
+
+
+def _pictures(paths: list[str]) -> Iterator[str]:
+    for path in paths:
+        if path == "-":
+            yield from (line.strip() for line in sys.stdin if line.strip())
+        else:
+            yield path
+
+
+def _opened(name: str, files: ExitStack) -> TextIO:
+    from inception.errors import InputError
+
+    if name == "-":
+        return sys.stdout
+    try:
+        return files.enter_context(Path(name).open("w", encoding="utf-8", newline=""))
+    except OSError as error:
+        raise InputError(f"cannot write {name}: {error.strerror}") from error
+
+
+class _Writer:
+    def write(self, prediction: Prediction) -> None:
+        raise NotImplementedError
+
+
+class _TableWriter(_Writer):
+    """A line a picture as soon as it is known: the best class, the next ones, the path."""
+
+    def __init__(self, classes: tuple[str, ...]) -> None:
+        self.width = min(max(len(name) for name in classes), 30)
+
+    def write(self, prediction: Prediction) -> None:
+        if prediction.error is not None:
+            return
+        best, *others = prediction.top
+        rest = ", ".join(f"{t.label} {100 * t.probability:.1f} %" for t in others)
+        line = f"{best.label:<{self.width}} {100 * best.probability:5.1f} %  {prediction.path}"
+        typer.echo(f"{line}  ({rest})" if rest else line)
+
+
+class _JsonWriter(_Writer):
+    def __init__(self, file: TextIO) -> None:
+        self.file = file
+
+    def write(self, prediction: Prediction) -> None:
+        self.file.write(json_module.dumps(prediction.to_json(), ensure_ascii=False) + "\n")
+
+
+class _CsvWriter(_Writer):
+    def __init__(self, file: TextIO, top: int) -> None:
+        self.rows: Any = csv.writer(file, lineterminator="\n")
+        ranks = range(1, top + 1)
+        names = [name for rank in ranks for name in (f"label_{rank}", f"probability_{rank}")]
+        self.rows.writerow(["path", *names, "error"])
+        self.top = top
+
+    def write(self, prediction: Prediction) -> None:
+        cells = [cell for t in prediction.top for cell in (t.label, f"{t.probability:.6f}")]
+        cells += [""] * (2 * self.top - len(cells))
+        self.rows.writerow([prediction.path, *cells, prediction.error or ""])

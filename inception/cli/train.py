@@ -1,0 +1,244 @@
+"""``inception train``."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from inception.cli.output import DeviceOption, JsonOption, QuietOption, ThreadsOption
+
+if TYPE_CHECKING:
+    from inception.training.checkpoint import State
+    from inception.training.config import TrainConfig
+    from inception.training.run import RunStart, RunSummary
+
+
+def train(
+    data: Annotated[
+        str | None, typer.Argument(help="Folder, tar shards, parquet or CSV of labelled pictures.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Network, or a spec in JSON. [default: googlenet_bn]")
+    ] = None,
+    recipe: Annotated[str, typer.Option(help="Settings by name.")] = "default",
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training set.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Updates; instead of epochs.")] = None,
+    image_size: Annotated[int | None, typer.Option(help="Side in px.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Pictures an update.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    augment: Annotated[str | None, typer.Option(help="light, googlenet or none.")] = None,
+    crop: Annotated[
+        str | None,
+        typer.Option(metavar="LOW,HIGH", help="Share of the area that training crops keep."),
+    ] = None,
+    init: Annotated[
+        str | None, typer.Option(help="MODEL to start from; its classes may differ.")
+    ] = None,
+    freeze: Annotated[
+        str | None, typer.Option(help="backbone: train classifier and heads only.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other setting.")
+    ] = None,
+    out: Annotated[str | None, typer.Option(help="Run folder; below runs/ by default.")] = None,
+    resume: Annotated[
+        str | None, typer.Option(help="Run folder to go on with, exactly as if never stopped.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    json: JsonOption = None,
+    quiet: QuietOption = False,
+) -> int:
+    """Trains a network on a folder of pictures; Ctrl-C saves, --resume goes on."""
+    from inception.cli.output import write_json
+    from inception.errors import InputError
+    from inception.training.recipes import recipe as named_recipe
+
+    options = {
+        "model": model, "epochs": epochs, "steps": steps, "image_size": image_size,
+        "batch_size": batch_size, "lr": lr, "augment": augment, "init": init, "freeze": freeze,
+        "seed": seed, "threads": threads,
+    }  # fmt: skip
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    settings = [*(set_ or []), *([f"area={crop}"] if crop else [])]
+    if resume is not None and (given or settings or out):
+        names = ", ".join([*given, *settings, *(["out"] if out else [])])
+        raise InputError(f"a resumed run keeps its settings; leave out: {names}")
+    if epochs is not None and steps is not None:
+        raise InputError("give either --epochs or --steps")
+    config = replace(named_recipe(recipe), device=device, **given).with_settings(settings)
+    summary = _train(data, config, out, resume, printing=json != "-" and not quiet)
+    if summary is None:
+        return 130
+    write_json(summary.to_json(), json)
+    if json != "-":
+        _print_summary(summary, data)
+    return 0
+
+
+def _train(
+    data: str | None,
+    config: TrainConfig,
+    out: str | None,
+    resume: str | None,
+    *,
+    printing: bool,
+) -> RunSummary | None:
+    """The run's summary, or None where it was interrupted."""
+    from inception.training.loop import Interrupted
+    from inception.training.run import train
+
+    printer = RunPrinter(printing)
+    try:
+        with printer:
+            return train(
+                data,
+                config,
+                out=out,
+                resume=resume,
+                reports=printer.reports(),
+                started=printer.started,
+            )
+    except Interrupted:
+        typer.echo(
+            f"interrupted and saved; go on with: inception train --resume {printer.folder}",
+            err=True,
+        )
+        return None
+
+
+class RunPrinter:
+    """Prints a run while it goes: what it starts from, progress, a row an epoch."""
+
+    def __init__(self, printing: bool) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        from inception.cli.output import console
+
+        self.printing = printing
+        self.out = console()
+        self.folder = ""
+        self.epochs = 0
+        self._began: dict[int, tuple[float, int]] = {}
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:>3.0f} %  {task.fields[note]}"),
+            console=console(stderr=True),
+            transient=True,
+            disable=not printing,
+        )
+        self.task = self.progress.add_task("starting", total=None, note="")
+
+    def __enter__(self) -> RunPrinter:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def reports(self) -> Any:
+        """What the training loop tells."""
+        from inception.training.loop import Reports
+
+        return Reports(step=self.step, validation=self.validation, epoch=self.epoch)
+
+    def started(self, start: RunStart) -> None:
+        """Prints what is about to be trained, on what, and what did not carry over."""
+        self.folder = str(start.folder)
+        c, spec = start.config, start.spec
+        per_epoch = -(-len(start.train) // c.batch_size)
+        self.steps = c.steps or c.epochs * per_epoch
+        self.steps_per_epoch = per_epoch
+        self.epochs = -(-self.steps // per_epoch)
+        if not self.printing:
+            return
+        self.out.print(
+            f"{spec.name}, {spec.num_classes} classes ({_few(start.train.classes)}), "
+            f"{spec.image_size} px; {len(start.train):,} pictures to learn from, "
+            f"{len(start.val):,} to validate on"
+        )
+        self.out.print(
+            f"{self.epochs} epochs of {per_epoch} steps, batch {c.batch_size}, {c.optimiser} "
+            f"{c.schedule} {c.lr:g}, {c.precision} on {c.device}; run folder {self.folder}"
+        )
+        if start.transplant is not None:
+            self.out.print(f"dropped from {c.init}: {_names(start.transplant.dropped)}")
+            self.out.print(f"fresh: {_names(start.transplant.fresh)}")
+        if start.resumed_at is not None:
+            epoch, step = start.resumed_at
+            self.out.print(f"resumed at epoch {epoch + 1}, step {step}")
+
+    def step(self, state: State, steps: int, rate: float) -> None:
+        """Moves the bar: losses by head, pictures a second, time left of the run."""
+        losses = "  ".join(
+            f"{name.removeprefix('inception_')} {total / max(state.pictures, 1):.3f}"
+            for name, total in state.sums.items()
+        )
+        done = state.epoch * self.steps_per_epoch + state.step
+        pace = state.seconds / max(state.step, 1)
+        speed = state.pictures / max(state.seconds, 1e-9)
+        note = f"{losses}  {speed:.0f} images/s  {_clock(pace * (self.steps - done))} left"
+        name = f"epoch {state.epoch + 1}/{self.epochs}"
+        self.progress.update(
+            self.task, description=name, total=steps, completed=state.step, note=note
+        )
+
+    def validation(self, done: int, total: int) -> None:
+        """Moves the bar of the validation."""
+        self.progress.update(
+            self.task, description="validation", total=total, completed=done, note=""
+        )
+
+    def epoch(self, row: dict[str, Any], best: bool) -> None:
+        """Prints the epoch's row of the table, a header above the first."""
+        if not self.printing:
+            return
+        columns = {"epoch": f"{row['epoch']:d}", "lr": f"{row['lr']:.2g}"}
+        for name in [n for n in row if n.startswith("loss_")]:
+            columns[name.removeprefix("loss_").removeprefix("inception_")] = f"{row[name]:.3f}"
+        columns |= {
+            "val loss": f"{row['val_loss']:.3f}",
+            "top-1": f"{100 * row['top1_accuracy']:.2f} %",
+            "images/s": f"{row['images_per_second']:.0f}",
+            "time": _clock(row["seconds"]),
+        }
+        widths = [max(len(name), 8) for name in columns]
+        if not self._began:
+            header = "  ".join(f"{n:>{w}}" for n, w in zip(columns, widths, strict=True))
+            self.out.print(header, style="bold")
+        self._began[row["epoch"]] = (time.monotonic(), 0)
+        cells = "  ".join(f"{v:>{w}}" for v, w in zip(columns.values(), widths, strict=True))
+        self.out.print(cells + ("  best" if best else ""))
+
+
+def _print_summary(summary: RunSummary, data: str | None) -> None:
+    from inception.cli.output import percent
+
+    typer.echo(
+        f"validation top-1 {percent(summary.top1_accuracy)} (epoch {summary.best_epoch} of "
+        f"{summary.epochs}, averaged weights), loss {summary.loss:.4f}, "
+        f"after {_clock(summary.seconds)}"
+    )
+    typer.echo(f"the model: {summary.model}")
+    typer.echo("next:")
+    typer.echo(f"  inception evaluate {summary.folder} {data or 'DATA'}")
+    typer.echo(f"  inception predict {summary.folder} PICTURES")
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(max(seconds, 0)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _few(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:4]) + (", …" if len(names) > 4 else "")
+
+
+def _names(names: tuple[str, ...]) -> str:
+    return ", ".join(names) or "nothing"
