@@ -123,8 +123,7 @@ class LocalResponseNormLayer(nn.LocalResponseNorm):
     """Computed in float32 whatever the autocast: squares of activations overflow sooner."""
 
     def forward(self, input: Tensor) -> Tensor:
-        with torch.autocast(input.device.type, enabled=False):
-            return super().forward(input.float())
+        return super().forward(input.float())
 
 
 def batch_norm(norm: Norm | None, width: int, axes: Literal[1, 2]) -> nn.Module | None:

@@ -1,0 +1,168 @@
+"""Networks built from specs: what they return, what trains, what they refuse."""
+
+import pytest
+import torch
+from torch import nn
+
+from inception.errors import InputError
+from inception.models import MODELS, create_model
+from inception.models.build import build_layers
+from inception.models.cost import Position, Shape, end, trace
+from inception.models.network import Normalise
+from inception.models.spec import Conv, Norm, Pool, Residual, separable
+from inception.preprocessing import Preprocessing
+
+SMALL = [name for name in MODELS if name not in ("vgg16", "googlenet_naive")]  # in memory
+
+
+def inputs(name: str, size: int) -> torch.Tensor:
+    return torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_every_parameter_gets_a_gradient(name: str) -> None:
+    model = create_model(name, num_classes=7).train()
+    size = max(model.smallest_size, 64 if name != "googlenet_small" else 16)
+    logits, aux = model(inputs(name, size), aux=True)
+    (logits.sum() + sum(a.sum() for a in aux.values())).backward()
+    assert [n for n, p in model.named_parameters() if p.grad is None] == []
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("training", [True, False])
+def test_forward_gives_a_tensor_and_aux_names_its_heads(name: str, training: bool) -> None:
+    model = create_model(name, num_classes=5).train(training)
+    x = inputs(name, max(model.smallest_size, 33))
+    assert model(x).shape == (2, 5)
+    logits, aux = model(x, aux=True)
+    assert logits.shape == (2, 5)
+    assert {stage: a.shape for stage, a in aux.items()} == dict.fromkeys(MODELS[name].aux, (2, 5))
+
+
+@pytest.mark.parametrize("head", ["inception_4a", "inception_4d"])
+def test_an_aux_head_trains_only_the_stages_before_it(head: str) -> None:
+    model = create_model("googlenet_small", num_classes=3).train()
+    model(inputs("googlenet_small", 16), aux=True)[1][head].sum().backward()
+    stages = list(model.spec.stages)
+    reached = {n.split(".")[0] for n, p in model.named_parameters() if p.grad is not None}
+    weighted = {s for s in stages if any(True for _ in model.get_submodule(s).parameters())}
+    before = set(stages[: stages.index(head) + 1])
+    assert reached - {"aux"} == before & weighted
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_too_small_a_picture_is_refused_and_the_smallest_taken(name: str) -> None:
+    model = create_model(name, num_classes=3).eval()
+    smallest = model.smallest_size
+    with torch.no_grad():
+        assert model(inputs(name, smallest)).shape == (2, 3)
+        if smallest > 1:
+            with pytest.raises(InputError, match=f"{name} needs .* at least {smallest} px"):
+                model(inputs(name, smallest - 1))
+
+
+def test_features_are_named_in_the_order_of_the_stages() -> None:
+    model = create_model("googlenet", num_classes=3).eval()
+    with torch.no_grad():
+        features = model.features(inputs("googlenet", 64))
+    assert list(features) == list(model.spec.stages)
+    assert features["inception_3b"].shape == (2, 480, 8, 8)
+
+
+def test_parameters_are_named_by_stage_branch_layer_and_part() -> None:
+    names = dict(create_model("googlenet_bn", num_classes=3).named_parameters())
+    for name in (
+        "conv1.conv.weight",
+        "inception_4a.conv1x1.norm.bias",
+        "inception_4a.conv3x3.reduce.conv.weight",
+        "inception_4a.pool.proj.norm.weight",
+        "aux.inception_4d.hidden.linear.weight",
+        "classifier.logits.linear.bias",
+    ):
+        assert name in names
+
+
+def test_the_same_seed_draws_the_same_weights() -> None:
+    states = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        states.append(create_model("googlenet_small", num_classes=3).state_dict())
+    assert all(torch.equal(a, b) for a, b in zip(*(s.values() for s in states), strict=True))
+
+
+def test_caffe_initialisation_is_uniform_by_fan_in_with_biases_of_a_fifth() -> None:
+    model = create_model("googlenet", num_classes=3)
+    weight = model.get_parameter("inception_3b.conv3x3.conv.conv.weight")  # fan-in 128 * 9
+    bound = (3 / (128 * 9)) ** 0.5
+    assert float(weight.detach().abs().max()) <= bound
+    assert float(weight.detach().std()) == pytest.approx(bound / 3**0.5, rel=0.01)
+    assert torch.all(model.get_parameter("inception_3b.conv3x3.conv.conv.bias") == 0.2)
+    assert torch.all(model.get_parameter("aux.inception_4a.hidden.linear.bias") == 0.2)
+    assert torch.all(model.get_parameter("classifier.logits.linear.bias") == 0)
+
+
+def test_aux_pool_is_5x5_by_3_where_that_gives_4x4_and_adaptive_elsewhere() -> None:
+    pool = build_layers(Pool("average", kernel=5, stride=3, grid=4), Position(Shape(8, 14, 14)))
+    for side in (14, 15, 16):
+        x = torch.randn(1, 8, side, side)
+        assert torch.equal(pool(x), nn.functional.avg_pool2d(x, 5, 3))
+    for side in (2, 6, 13, 17):
+        x = torch.randn(1, 8, side, side)
+        assert torch.equal(pool(x), nn.functional.adaptive_avg_pool2d(x, 4))
+
+
+def test_same_padding_puts_the_odd_pixel_at_the_bottom_right() -> None:
+    start = Position(Shape(3, 224, 224))
+    layer = Conv(8, kernel=7, stride=2, padding="same", activation=None, bias=False)
+    built = build_layers(layer, start)
+    with torch.no_grad():
+        built.conv.weight.normal_()
+    x = torch.randn(1, 3, 224, 224)
+    padded = nn.functional.pad(x, (2, 3, 2, 3))
+    expected = nn.functional.conv2d(padded, built.conv.weight, stride=2)
+    torch.testing.assert_close(built(x), expected)
+    assert end(layer, start).shape == (8, 112, 112)
+
+
+def test_a_separable_convolution_is_depthwise_then_pointwise() -> None:
+    start = Position(Shape(6, 10, 10))
+    layers = separable(16, norm=Norm())
+    built = build_layers(layers, start)
+    assert built.depthwise.conv.groups == 6
+    assert [row.weights for row in trace(layers, start)] == [6 * 9, 6 * 16]
+    assert built(torch.randn(2, 6, 10, 10)).shape == (2, 16, 10, 10)
+
+
+def test_a_residual_adds_its_scaled_body_to_its_shortcut() -> None:
+    layer = Residual(Conv(4, activation=None), scale=0.5, activation="relu")
+    built = build_layers(layer, Position(Shape(4, 5, 5)))
+    x = torch.randn(1, 4, 5, 5)
+    torch.testing.assert_close(built(x), torch.relu(x + 0.5 * built.body(x)))
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        ("rgb", [10, 20, 30]),
+        ("bgr", [30, 20, 10]),
+        ("grey", [0.299 * 10 + 0.587 * 20 + 0.114 * 30]),
+    ],
+)
+def test_normalisation_takes_uint8_pictures_in_the_network_s_channel_order(
+    order: str, expected: list[float]
+) -> None:
+    channels = len(expected)
+    normalise = Normalise(
+        Preprocessing(size=2, channel_order=order, mean=(4.0,) * channels, std=(2.0,) * channels)
+    )
+    picture = torch.tensor([10, 20, 30], dtype=torch.uint8).expand(1, 2, 2, 3)
+    x = normalise(picture)
+    assert x.shape == (1, channels, 2, 2)
+    assert x[0, :, 0, 0].tolist() == pytest.approx([(v - 4) / 2 for v in expected])
+
+
+def test_torch_export_takes_the_network() -> None:
+    model = create_model("googlenet_small", num_classes=3).eval()
+    x = inputs("googlenet_small", 16)
+    program = torch.export.export(model, (x,))
+    torch.testing.assert_close(program.module()(x), model(x))
