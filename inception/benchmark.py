@@ -5,6 +5,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from inception.errors import InputError
 
@@ -27,7 +28,7 @@ def import_torchvision() -> ModuleType:
         return import_module("torchvision")
     except RuntimeError:
         source = (Path(found.origin).parent / "_meta_registrations.py").read_text("utf-8")
-        library = torch.library.Library("torchvision", "DEF")
+        library: Any = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
         for name in sorted(set(re.findall(r"torchvision::(\w+)", source))):
             library.define(f"{name}(Tensor x) -> Tensor")
         _KEPT.append(library)  # the declarations go when the library does

@@ -205,7 +205,7 @@ def _read(item: _Item) -> Picture:
 
 
 def _checked(picture: Picture, name: str) -> Picture:
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+    if picture.dtype != np.uint8 or picture.shape[2:] != (3,) or not picture.size:
         shape = f"{picture.dtype} {list(picture.shape)}"
         raise UnreadableImageError(name, f"an array must be uint8 [H, W, 3]; got {shape}")
     return picture

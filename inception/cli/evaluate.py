@@ -33,14 +33,11 @@ def evaluate(
     quiet: QuietOption = False,
 ) -> None:
     """Measures a model on labelled pictures: top-1, top-5, loss, per class, confusion."""
-    from rich.progress import Progress
-
-    from inception.cli.output import console, write_json
+    from inception.cli.output import progress, write_json
     from inception.evaluation.evaluate import evaluate
 
-    silent = quiet or json == "-"
-    with Progress(console=console(stderr=True), transient=True, disable=silent) as progress:
-        task = progress.add_task("evaluating", total=None)
+    with progress(quiet=quiet) as bar:
+        task = bar.add_task("evaluating", total=None)
         result = evaluate(
             model,
             data,
@@ -52,7 +49,7 @@ def evaluate(
             max_unreadable=max_unreadable,
             device=device,
             threads=threads,
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     write_json(result.to_json(), json)
     if json != "-":

@@ -14,6 +14,7 @@ from inception.files import write_text
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
     from rich.table import Table
 
 JsonOption = Annotated[
@@ -45,6 +46,15 @@ def console(*, stderr: bool = False) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else 160
     return Console(stderr=stderr, highlight=False, width=width)
+
+
+def progress(*columns: Any, quiet: bool = False) -> Progress:
+    """A progress bar on standard error that vanishes when done; none where that is no terminal."""
+    from rich.progress import Progress
+
+    out = console(stderr=True)
+    disable = quiet or not out.is_terminal
+    return Progress(*columns, console=out, transient=True, disable=disable)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> Table:

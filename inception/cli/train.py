@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -115,22 +114,20 @@ class RunPrinter:
     """Prints a run while it goes: what it starts from, progress, a row an epoch."""
 
     def __init__(self, printing: bool) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn
+        from rich.progress import BarColumn, TextColumn
 
-        from inception.cli.output import console
+        from inception.cli.output import console, progress
 
         self.printing = printing
         self.out = console()
         self.folder = ""
         self.epochs = 0
-        self._began: dict[int, tuple[float, int]] = {}
-        self.progress = Progress(
+        self._header_printed = False
+        self.progress = progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             TextColumn("{task.percentage:>3.0f} %  {task.fields[note]}"),
-            console=console(stderr=True),
-            transient=True,
-            disable=not printing,
+            quiet=not printing,
         )
         self.task = self.progress.add_task("starting", total=None, note="")
 
@@ -208,10 +205,10 @@ class RunPrinter:
             "time": _clock(row["seconds"]),
         }
         widths = [max(len(name), 8) for name in columns]
-        if not self._began:
+        if not self._header_printed:
             header = "  ".join(f"{n:>{w}}" for n, w in zip(columns, widths, strict=True))
             self.out.print(header, style="bold")
-        self._began[row["epoch"]] = (time.monotonic(), 0)
+            self._header_printed = True
         cells = "  ".join(f"{v:>{w}}" for v, w in zip(columns.values(), widths, strict=True))
         self.out.print(cells + ("  best" if best else ""))
 

@@ -1,5 +1,6 @@
 """The squares of a picture that a network is shown in evaluation: one, or the ten of the paper."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -40,6 +41,12 @@ class Crop:
     mirror: bool = False
 
 
+def check_crops(count: int) -> None:
+    """Raises ``InputError`` where crops of that number are not defined."""
+    if count not in COUNTS:
+        raise InputError(f"crops are {' or '.join(map(str, COUNTS))}; got {count}")
+
+
 def crops(height: int, width: int, preprocessing: Preprocessing, count: int = 1) -> list[Crop]:
     """Where the crops of a picture of ``height`` by ``width`` pixels lie.
 
@@ -48,8 +55,7 @@ def crops(height: int, width: int, preprocessing: Preprocessing, count: int = 1)
     Raises:
         InputError: any other count.
     """
-    if count not in COUNTS:
-        raise InputError(f"crops are {' or '.join(map(str, COUNTS))}; got {count}")
+    check_crops(count)
     resized = resized_shape(height, width, preprocessing)
     size = preprocessing.size
     bottom, right = resized[0] - size, resized[1] - size
@@ -74,7 +80,11 @@ def resized_shape(height: int, width: int, preprocessing: Preprocessing) -> tupl
 
 
 def cut(picture: Picture, where: Sequence[Crop], preprocessing: Preprocessing) -> Picture:
-    """The crops, ``uint8 [crops, size, size, 3]``; each whole resize is done once."""
+    """The crops, ``uint8 [crops, size, size, 3]``; whichever resizes fewer pixels is done.
+
+    That is the whole picture once, or each crop by itself, which also keeps a picture of
+    1000:1 from becoming a huge one.
+    """
     if preprocessing.resize == "central":
         picture = _central(picture, preprocessing.crop)
     image = Image.fromarray(picture)
@@ -82,8 +92,8 @@ def cut(picture: Picture, where: Sequence[Crop], preprocessing: Preprocessing) -
     out = []
     for resized, group in groupby(where, key=lambda crop: crop.resized):
         same = list(group)
-        if len(same) == 1:
-            out.append(_mirrored(_resized_crop(image, same[0], kernel), same[0]))
+        if math.prod(resized) >= sum(c.size**2 for c in same):
+            out += [_mirrored(_resized_crop(image, c, kernel), c) for c in same]
             continue
         whole = np.asarray(image.resize(resized[::-1], kernel))
         for c in same:

@@ -27,6 +27,7 @@ SPLITS = {  # the names a split goes by
     "test": ("test", "testing"),
 }
 VAL_SHARE = 0.1  # held out where there is no validation set
+MOST_CLASSES = 1_000_000  # a higher number is no class but a mistake, and would fill the memory
 
 
 @dataclass(frozen=True)
@@ -184,10 +185,11 @@ def _open_file(place: Path) -> Data:
 
 def _tar(paths: Sequence[Path]) -> _Labelled:
     source = TarSource(paths)
-    labels = [int(label) if label.isdecimal() else label for label in source.labels]
-    missing = next((i for i, label in enumerate(labels) if label == ""), None)
+    missing = next((i for i, label in enumerate(source.labels) if not label), None)
     if missing is not None:
         raise InputError(f"{source.path(missing)} has no label: key.cls is missing beside it")
+    numbers = all(label.isdecimal() for label in source.labels)
+    labels: list[str | int] = [int(x) if numbers else x for x in source.labels]
     return _Labelled(source, labels, range(len(labels)))
 
 
@@ -215,8 +217,12 @@ def _split_name(name: str) -> str | None:
 
 def _folders(place: Path) -> dict[str, _Labelled]:
     inner = [p for p in sorted(place.iterdir()) if p.is_dir() and not p.name.startswith(".")]
-    splits = {split: p for p in inner if (split := _split_name(p.name))}
-    if "train" in splits or (splits and len(splits) == len(inner)):
+    named = [(split, p) for p in inner if (split := _split_name(p.name))]
+    splits = dict(named)
+    if "train" in splits or (splits and len(named) == len(inner)):
+        if len(splits) < len(named):
+            folders = _some([p.name for _, p in named])
+            raise InputError(f"{place} has more than one folder for a split: {folders}")
         return {split: _class_folders(place, p) for split, p in splits.items()}
     return {"all": _class_folders(place, place)}
 
@@ -236,16 +242,7 @@ def _class_folders(root: Path, place: Path) -> _Labelled:
 
 
 def _csv(place: Path) -> dict[str, _Labelled]:
-    with place.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        if not {"path", "label"} <= set(reader.fieldnames or ()):
-            raise InputError(
-                f"{place}: the first line must name the columns path,label[,split]; "
-                f"found {reader.fieldnames}"
-            )
-        rows = list(reader)
-    if not rows:
-        raise InputError(f"{place}: no pictures listed")
+    rows = _csv_rows(place)
     source = FolderSource(place.parent, [row["path"] for row in rows])
     groups: dict[str, list[int]] = {}
     for number, row in enumerate(rows):
@@ -254,6 +251,25 @@ def _csv(place: Path) -> dict[str, _Labelled]:
         split: _Labelled(source, [rows[n]["label"] for n in numbers], numbers)
         for split, numbers in groups.items()
     }
+
+
+def _csv_rows(place: Path) -> list[dict[str, str]]:
+    try:
+        with place.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            columns, rows = reader.fieldnames, list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{place}: not a CSV file in UTF-8 ({error})") from error
+    if not {"path", "label"} <= set(columns or ()):
+        raise InputError(
+            f"{place}: the first line must name the columns path,label[,split]; found {columns}"
+        )
+    if not rows:
+        raise InputError(f"{place}: no pictures listed")
+    for number, row in enumerate(rows):
+        if not (row["path"] and row["label"]):
+            raise InputError(f"{place}, line {number + 2}: a path and a label are needed")
+    return rows
 
 
 def _csv_split(place: Path, number: int, name: str | None) -> str:
@@ -268,6 +284,8 @@ def _csv_split(place: Path, number: int, name: str | None) -> str:
 def _data(place: Path, splits: Mapping[str, _Labelled]) -> Data:
     if "all" in splits and len(splits) > 1:
         raise InputError(f"{place}: some pictures belong to no split; splits are train, val, test")
+    if empty := [name for name, split in splits.items() if not split.labels]:
+        raise InputError(f"no pictures in {place}, split {empty[0]}")
     classes = _class_names(place, splits)
     return Data(place, classes, {n: _dataset(n, s, classes, place) for n, s in splits.items()})
 
@@ -282,7 +300,10 @@ def _class_names(place: Path, splits: Mapping[str, _Labelled]) -> tuple[str, ...
     if first.classes:
         return first.classes
     if all(isinstance(label, int) for label in first.labels):
-        return tuple(str(i) for i in range(1 + max(int(label) for label in first.labels)))
+        highest = max(int(label) for label in first.labels)
+        if highest >= MOST_CLASSES:
+            raise InputError(f"{place}: a label is {highest}; labels are class numbers, from 0")
+        return tuple(str(i) for i in range(1 + highest))
     return tuple(sorted({str(label) for label in first.labels}))
 
 

@@ -27,6 +27,7 @@ _FAILURES = (  # what Pillow's plugins raise on hostile bytes
     KeyError,
     TypeError,
     OverflowError,
+    RuntimeError,
     struct.error,
     zlib.error,
     Image.DecompressionBombError,

@@ -50,6 +50,8 @@ class FolderSource:
             return path.read_bytes()
         except OSError as error:
             raise UnreadableImageError(str(path), error.strerror or str(error)) from error
+        except ValueError as error:  # a NUL in the name, from a CSV
+            raise UnreadableImageError(str(path), str(error)) from error
 
 
 def list_pictures(folder: Path) -> list[str]:
@@ -123,7 +125,7 @@ def _read_tar_index(path: Path) -> dict[str, Any]:
     labels: dict[str, str] = {}
     with tarfile.open(path, "r:") as tar:
         for member in tar:
-            if not member.isreg():
+            if not member.isreg() or member.issparse():  # a sparse one may claim any size
                 continue
             if is_picture(member.name):
                 rows.append((member.name, member.offset_data, member.size))
@@ -168,7 +170,7 @@ class ParquetSource:
         starts = [0]
         for path in paths:
             file = _open_parquet(parquet, path)
-            self.labels += file.read(columns=["label"])["label"].to_pylist()
+            self.labels += _parquet_labels(file, path)
             self.class_names = self.class_names or _described_classes(file)
             for group in range(file.num_row_groups):
                 self._places.append((len(self._files), group))
@@ -178,19 +180,23 @@ class ParquetSource:
         self.keys = [str(row) for row in range(starts[-1])]
 
     def path(self, index: int) -> str:
-        """Path of the file and the row in the set."""
-        group = int(np.searchsorted(self._starts, index, side="right")) - 1
-        return f"{self.paths[self._places[group][0]]}, row {index - int(self._starts[group])}"
+        """Path of the file and the row in it."""
+        file, _ = self._places[int(np.searchsorted(self._starts, index, side="right")) - 1]
+        start = int(self._starts[self._places.index((file, 0))])
+        return f"{self.paths[file]}, row {index - start}"
 
     def read(self, index: int) -> bytes:
         """The picture's bytes; safe from several threads at once."""
         group = int(np.searchsorted(self._starts, index, side="right")) - 1
-        with self._lock:
-            column = self._group(group)
-            data = column[index - int(self._starts[group])].as_py()
-        if not data:
+        try:
+            with self._lock:
+                data = self._group(group)[index - int(self._starts[group])].as_py()
+        except (OSError, ValueError) as error:
+            reason = "the file is broken: " + " ".join(str(error).split())
+            raise UnreadableImageError(self.path(index), reason) from error
+        if not isinstance(data, bytes) or not data:
             raise UnreadableImageError(self.path(index), "the row has no picture")
-        return bytes(data)
+        return data
 
     def _group(self, group: int) -> Any:
         if group not in self._groups:
@@ -217,10 +223,19 @@ def _open_parquet(parquet: Any, path: Path) -> Any:
         file = parquet.ParquetFile(path)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a readable parquet file ({error})") from error
-    names = set(file.schema_arrow.names)
-    if not {"image", "label"} <= names:
-        raise InputError(f"{path}: columns image and label are needed, found {sorted(names)}")
+    schema = file.metadata.schema
+    columns = {schema.column(i).path for i in range(len(schema.names))}
+    if not {"image.bytes", "label"} <= columns:
+        raise InputError(f"{path}: columns image.bytes and label needed, found {sorted(columns)}")
     return file
+
+
+def _parquet_labels(file: Any, path: Path) -> list[int | str]:
+    try:
+        labels: list[int | str] = file.read(columns=["label"])["label"].to_pylist()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable parquet file ({error})") from error
+    return labels
 
 
 def _described_classes(file: Any) -> list[str]:

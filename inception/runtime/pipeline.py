@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from inception.data.crops import views
+from inception.data.crops import check_crops, views
 from inception.data.images import Picture, UnreadableImageError
 from inception.data.loading import available_cores, ordered_map
 from inception.preprocessing import Preprocessing
@@ -51,7 +51,11 @@ def classify(
         crops: squares shown of each picture; their probabilities are averaged.
         batch_size: squares in one run of the engine, at least one picture's.
         threads: for decoding; by default as many as there are cores.
+
+    Raises:
+        InputError: crops of that number are not defined.
     """
+    check_crops(crops)
 
     def prepare(item: Item) -> tuple[Item, Picture | UnreadableImageError]:
         try:

@@ -65,10 +65,7 @@ class Training:
         self.stopping, self.reports = stopping, reports or Reports()
         self.state = State()
         torch.set_num_threads(config.threads or available_cores())
-        self.accelerator = Accelerator(
-            mixed_precision="bf16" if config.precision == "bf16" else "no",
-            cpu=config.device == "cpu",
-        )
+        self.accelerator = Accelerator(cpu=config.device == "cpu")
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if config.freeze == "backbone":
             freeze_backbone(network)
@@ -174,7 +171,8 @@ class Training:
         device = self.accelerator.device
         pictures = torch.from_numpy(batch.pictures[rows]).to(device, non_blocking=True)
         labels = torch.from_numpy(batch.labels[rows]).to(device, non_blocking=True)
-        with self.accelerator.autocast():
+        # not Accelerate's own mixed precision, which is one for the whole process
+        with torch.autocast(device.type, torch.bfloat16, self.config.precision == "bf16"):
             logits, aux = self.wrapped(self.normalise(pictures), aux=True)
         smoothing = self.config.label_smoothing
         losses = losses_by_head(logits, aux, labels, label_smoothing=smoothing)

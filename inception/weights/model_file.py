@@ -163,8 +163,11 @@ def load_model(path: Path, *, aux: bool = True) -> Model:
     if not aux or not any(name.startswith("aux.") for name in weights):
         info = replace(info, spec=replace(info.spec, aux={}))
         weights = {n: w for n, w in weights.items() if not n.startswith("aux.")}
-    network = build_empty(info.spec).to_empty(device="cpu")
-    _load_exactly(network, weights, path)
+    network = build_empty(info.spec)
+    _check_fit(network, weights, path)  # before memory is taken: a description can claim any size
+    network.to_empty(device="cpu")
+    _zero_counters(network)
+    transplant(network, weights)
     return Model(network.eval(), info)
 
 
@@ -185,20 +188,29 @@ class Transplant:
 
 def transplant(network: InceptionNet, weights: Mapping[str, torch.Tensor]) -> Transplant:
     """Copies the weights whose name and shape fit; classifiers of other classes stay fresh."""
-    own = {n: t for n, t in network.state_dict().items() if not n.endswith(COUNTERS)}
-    fitting = {n: w for n, w in weights.items() if n in own and own[n].shape == w.shape}
+    result = _misfits(network, weights)
+    fitting = {n: w for n, w in weights.items() if n not in result.dropped}
     network.load_state_dict(fitting, strict=False)
+    return result
+
+
+def _misfits(network: InceptionNet, weights: Mapping[str, torch.Tensor]) -> Transplant:
+    own = {n: t for n, t in network.state_dict().items() if not n.endswith(COUNTERS)}
+    fitting = {n for n, w in weights.items() if n in own and own[n].shape == w.shape}
     return Transplant(
         dropped=tuple(n for n in weights if n not in fitting),
         fresh=tuple(n for n in own if n not in fitting),
     )
 
 
-def _load_exactly(network: InceptionNet, weights: Mapping[str, torch.Tensor], path: Path) -> None:
-    for name, buffer in network.named_buffers():
-        if name.endswith(COUNTERS):
-            buffer.zero_()
-    result = transplant(network, weights)
+def _check_fit(network: InceptionNet, weights: Mapping[str, torch.Tensor], path: Path) -> None:
+    result = _misfits(network, weights)
     if result.dropped or result.fresh:
         names = ", ".join([*result.dropped, *result.fresh][:5])
         raise InputError(f"{path}: tensors that do not fit the network it describes: {names}")
+
+
+def _zero_counters(network: InceptionNet) -> None:
+    for name, buffer in network.named_buffers():
+        if name.endswith(COUNTERS):
+            buffer.zero_()

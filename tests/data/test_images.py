@@ -1,0 +1,173 @@
+"""The one decoder, against Pillow and numpy; hostile files give an error that names them."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from inception.data.images import UnreadableImageError, image_mode, read_image
+from inception.errors import InputError
+
+Pixels = npt.NDArray[Any]
+
+UPRIGHT = {  # EXIF orientation to what turns the stored picture upright
+    1: lambda x: x,
+    2: lambda x: x[:, ::-1],
+    3: lambda x: x[::-1, ::-1],
+    4: lambda x: x[::-1],
+    5: lambda x: x.transpose(1, 0, 2),
+    6: lambda x: np.rot90(x, -1),
+    7: lambda x: x[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda x: np.rot90(x, 1),
+}
+
+
+def picture(height: int = 6, width: int = 9) -> Pixels:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def mean_difference(a: Pixels, b: Pixels) -> float:
+    assert a.shape == b.shape
+    return float(np.abs(a.astype(float) - b.astype(float)).mean())
+
+
+def outcome(path: Path) -> str:
+    try:
+        pixels = read_image(path)
+    except UnreadableImageError as error:
+        assert str(error).startswith(f"{path}: ") and error.name == str(path) and error.reason
+        return "error"
+    assert pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3
+    return "ok"
+
+
+def test_every_odd_picture_gives_what_it_must(real_data: Path) -> None:
+    folder = real_data / "odd-images"
+    expected = json.loads((folder / "expected.json").read_text())
+    wanted = {name: entry["expect"] for name, entry in expected.items()}
+    assert {name: outcome(folder / name) for name in wanted} == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "like", "most"),
+    [  # lossy files of one picture differ a little: the tolerance is of 255
+        ("exif3.jpg", "plain.jpg", 6),
+        ("exif6.jpg", "plain.jpg", 6),
+        ("exif8.jpg", "plain.jpg", 6),
+        ("grey16.png", "grey.jpg", 3),
+        ("progressive.jpg", "plain.jpg", 6),
+        ("spaces and ünïcode 图.jpg", "plain.jpg", 0),
+    ],
+)
+def test_odd_files_of_one_picture_decode_alike(
+    real_data: Path, name: str, like: str, most: float
+) -> None:
+    folder = real_data / "odd-images"
+    assert mean_difference(read_image(folder / name), read_image(folder / like)) <= most
+
+
+@pytest.mark.parametrize("name", ["rgba.png", "palette_transparent.png"])
+def test_transparency_is_laid_over_white(real_data: Path, name: str) -> None:
+    path = real_data / "odd-images" / name
+    with Image.open(path) as image:
+        rgba = np.asarray(image.convert("RGBA")).astype(float)
+    alpha = rgba[:, :, 3:] / 255
+    assert alpha.min() < 1
+    by_hand = rgba[:, :, :3] * alpha + 255 * (1 - alpha)
+    assert np.abs(read_image(path) - by_hand).max() <= 1  # rounding
+
+
+def test_an_animation_gives_its_first_frame(real_data: Path) -> None:
+    path = real_data / "odd-images" / "animated.gif"
+    with Image.open(path) as image:
+        image.seek(0)
+        first = np.asarray(image.convert("RGB"))
+        image.seek(1)
+        second = np.asarray(image.convert("RGB"))
+    assert np.array_equal(read_image(path), first)
+    assert not np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_every_exif_orientation_is_turned_upright(orientation: int) -> None:
+    stored, exif = picture(), Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(Image.fromarray(stored), exif=exif)
+    assert np.array_equal(read_image(data), UPRIGHT[orientation](stored))
+    assert image_mode(data) == ("RGB" if orientation == 1 else "RGB rotated")
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (np.array([[0, 257, 128 * 257, 65535]], dtype=np.uint16), "PNG"),
+        (np.array([[0, 257, 128 * 257, 65535]], dtype=np.int32), "TIFF"),
+        (np.array([[0, 1 / 255, 128 / 255, 1]], dtype=np.float32), "TIFF"),
+        (np.array([[0, 1, 128, 255]], dtype=np.float32), "TIFF"),
+        (np.array([[0, 1, 128, 255]], dtype=np.uint8), "PNG"),
+    ],
+)
+def test_grey_of_any_depth_is_scaled_to_eight_bits(values: Pixels, kind: str) -> None:
+    got = read_image(encoded(Image.fromarray(values), kind))
+    assert got.tolist() == [[[v, v, v] for v in (0, 1, 128, 255)]]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "PPM", "TGA", "TIFF"])
+def test_lossless_formats_give_the_very_pixels(kind: str) -> None:
+    assert np.array_equal(read_image(encoded(Image.fromarray(picture()), kind)), picture())
+
+
+def test_a_path_may_be_text_or_path(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(picture()).save(path)
+    assert np.array_equal(read_image(path), read_image(str(path)))
+
+
+def test_too_many_pixels_are_refused_before_decoding(real_data: Path) -> None:
+    cut = (real_data / "odd-images" / "cut.png").read_bytes()
+    with Image.open(io.BytesIO(cut)) as image:
+        pixels = image.width * image.height
+    with pytest.raises(UnreadableImageError, match=f"more than the limit of {pixels - 1:,}"):
+        read_image(cut, max_pixels=pixels - 1)
+    with pytest.raises(UnreadableImageError, match="truncated"):  # it comes to decoding
+        read_image(cut, max_pixels=pixels)
+
+
+@pytest.mark.parametrize("given", [None, "tar/7.jpg"])
+def test_an_error_names_bytes_as_it_was_told(given: str | None) -> None:
+    with pytest.raises(InputError, match=f"^{given or 'picture'}: not a picture in any"):
+        read_image(b"not a picture", name=given)
+
+
+def test_a_missing_file_and_a_folder_are_unreadable(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableImageError, match=r"gone\.jpg: No such file"):
+        read_image(tmp_path / "gone.jpg")
+    with pytest.raises(UnreadableImageError, match="Is a directory"):
+        read_image(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore")  # Pillow warns of some damage it can live with
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF"])
+def test_damaged_bytes_give_a_picture_or_the_one_error(kind: str) -> None:
+    whole = np.frombuffer(encoded(Image.fromarray(picture(30, 40)), kind), np.uint8)
+    rng = np.random.default_rng(0)
+    errors = 0
+    for _ in range(100):
+        damaged = whole.copy()
+        damaged[rng.integers(0, min(len(whole), 300), 4)] = rng.integers(0, 256, 4)
+        try:
+            assert read_image(damaged.tobytes()).shape[2] == 3
+        except UnreadableImageError:
+            errors += 1
+    assert errors > 0

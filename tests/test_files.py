@@ -1,0 +1,76 @@
+"""Files that are whole or not there, and where the cache lies."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from inception.errors import InputError
+from inception.files import cache_folder, replacing, write_text
+
+
+def test_text_is_written_over_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "er" / "note.txt"
+    write_text(path, "old")
+    write_text(path, "grün")
+    assert path.read_bytes() == "grün".encode()
+    assert [p.name for p in path.parent.iterdir()] == ["note.txt"]
+
+
+def test_a_block_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "note.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError, match="midway"), replacing(path) as beside:
+        beside.write_text("half of the n")
+        raise RuntimeError("midway")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_old_file_stands_until_the_block_ends(tmp_path: Path) -> None:
+    path = tmp_path / "note.txt"
+    path.write_text("old")
+    with replacing(path) as beside:
+        beside.write_text("new")
+        assert beside.parent == path.parent
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    path = tmp_path / "file" / "note.txt"
+    with pytest.raises(InputError, match=f"cannot write {path}"):
+        write_text(path, "text")
+
+
+def test_a_block_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot write"), replacing(tmp_path / "note.txt"):
+        pass
+
+
+def test_a_written_file_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
+    ordinary, path = tmp_path / "ordinary", tmp_path / "note.txt"
+    ordinary.touch()
+    with replacing(path) as beside:
+        os.close(os.open(beside, os.O_CREAT | os.O_WRONLY, 0o600))
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(ordinary.stat().st_mode)
+
+
+@pytest.mark.parametrize(
+    ("variables", "folder"),
+    [
+        ({"INCEPTION_CACHE": "/own", "XDG_CACHE_HOME": "/shared"}, "/own"),
+        ({"XDG_CACHE_HOME": "/shared"}, "/shared/inception"),
+        ({"HOME": "/home/somebody"}, "/home/somebody/.cache/inception"),
+    ],
+)
+def test_the_cache_lies_where_the_variables_say(
+    variables: dict[str, str], folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("INCEPTION_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert cache_folder() == Path(folder)

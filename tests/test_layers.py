@@ -1,0 +1,95 @@
+"""The house: imports point one way, some parts need no torch, files stay short."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "inception"
+ROWS = [  # DESIGN §1: a part may import the rows above it and what stands to its left in its own
+    ["errors", "preprocessing", "files"],
+    ["models", "data"],
+    ["weights", "runtime"],
+    ["drawing", "prediction", "evaluation", "benchmark", "export"],
+    ["training", "explanation"],
+    ["detection", "search", "cluster", "serving", "reproduce"],
+    ["cli"],
+]
+NEVER = {("data", "models")}  # neighbours that do not know each other
+PLACE = {part: (row, column) for row, parts in enumerate(ROWS) for column, part in enumerate(parts)}
+FILES = sorted(PACKAGE.rglob("*.py"))
+TORCH_FREE = [
+    "inception",
+    "inception.models",
+    "inception.models.spec",
+    "inception.models.cost",
+    "inception.data.images",
+    "inception.data.crops",
+    "inception.data.datasets",
+    "inception.data.transforms",
+    "inception.data.loading",
+    "inception.data.check",
+    "inception.weights.model_file",
+    "inception.runtime.pipeline",
+    "inception.prediction",
+    "inception.evaluation.evaluate",
+    "inception.cli",
+]
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_parts(path: Path) -> set[str]:
+    parts = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names = [node.module or ""]
+        parts |= {name.split(".")[1] for name in names if name.startswith("inception.")}
+    return parts
+
+
+def test_every_part_has_its_place_in_the_house() -> None:
+    parts = {part_of(path) for path in FILES} - {"__init__"}
+    assert parts <= set(PLACE)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(PACKAGE).as_posix())
+def test_imports_point_one_way(path: Path) -> None:
+    part = part_of(path)
+    if part == "__init__":  # the public names, lazily
+        return
+    for other in imported_parts(path) - {part}:
+        assert PLACE[other] < PLACE[part], f"{part} imports {other}"
+        assert (part, other) not in NEVER
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(PACKAGE).as_posix())
+def test_files_and_functions_stay_short(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert text.count("\n") <= 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            length = (node.end_lineno or 0) - node.lineno + 1
+            assert length <= (80 if part_of(path) == "cli" else 60), node.name
+
+
+@pytest.mark.parametrize("module", TORCH_FREE)
+def test_it_is_imported_without_torch(module: str) -> None:
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules or 'rich' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_public_names_are_there() -> None:
+    import inception
+
+    assert all(getattr(inception, name) is not None for name in inception.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = inception.nonsense

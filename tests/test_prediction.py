@@ -1,0 +1,219 @@
+"""What is a MODEL, and predictions whose probabilities are known by hand."""
+
+import io
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from inception import Predictor, create_model, load
+from inception.errors import InputError
+from inception.models.spec import CLASSES, Flatten, Linear, Pool, Spec
+from inception.prediction import Label, Prediction, check_paths, find_model, is_model
+from inception.preprocessing import Preprocessing
+from inception.weights.model_file import ModelInfo, save_model
+
+CLASS_NAMES = ("red", "green", "blue")
+COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder; logits are twice the mean red, green and blue, from 0 to 1."""
+    spec = Spec(
+        "mean_colour",
+        stages={"pool": Pool("average", grid=1)},
+        classifier={"flatten": Flatten(), "linear": Linear(CLASSES)},
+        num_classes=3,
+        preprocessing=Preprocessing(size=16, mean=(0.0,) * 3, std=(255.0,) * 3),
+    )
+    weights = {n: torch.zeros_like(w) for n, w in create_model(spec).state_dict().items()}
+    weights["classifier.linear.linear.weight"] = 2 * torch.eye(3)
+    folder = tmp_path_factory.mktemp("run")
+    save_model(folder / "model.safetensors", weights, ModelInfo(spec, CLASS_NAMES))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def predictor(model: Path) -> Predictor:
+    return Predictor(model, threads=2)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """``1-blue.png``, ``2-red.png``, ``3-green.png``."""
+    for i, name in enumerate(("blue", "red", "green"), start=1):
+        picture(name).save(tmp_path / f"{i}-{name}.png")
+    return tmp_path
+
+
+def picture(name: str) -> Image.Image:
+    return Image.new("RGB", (20, 24), COLOURS[name])
+
+
+def png(name: str) -> bytes:
+    file = io.BytesIO()
+    picture(name).save(file, "PNG")
+    return file.getvalue()
+
+
+def names(predictions: list[Prediction]) -> list[str]:
+    return [p.top[0].label for p in predictions]
+
+
+def test_the_top_is_labels_with_probabilities_best_first(predictor: Predictor) -> None:
+    x = np.full((24, 20, 3), (51, 255, 0), np.uint8)  # logits 0.4, 2, 0
+    by_hand = np.exp([0.4, 2, 0]) / np.exp([0.4, 2, 0]).sum()
+    (got,) = predictor.predict(x)
+    assert got.path == "picture 0" and got.error is None
+    assert [(t.label, t.index) for t in got.top] == [("green", 1), ("red", 0), ("blue", 2)]
+    assert [t.probability for t in got.top] == pytest.approx(by_hand[[1, 0, 2]], abs=1e-6)
+
+
+@pytest.mark.parametrize(("top", "count"), [(1, 1), (2, 2), (3, 3), (5, 3)])
+def test_top_says_how_many_classes(predictor: Predictor, top: int, count: int) -> None:
+    (got,) = predictor.predict(png("red"), top=top)
+    assert len(got.top) == count and got.top[0].label == "red"
+
+
+def test_arrays_bytes_and_paths_are_pictures_alike(predictor: Predictor, place: Path) -> None:
+    path = place / "2-red.png"
+    many = [np.asarray(picture("red")), png("red"), path, str(path)]
+    got = predictor.predict(many)
+    assert len({p.top for p in got}) == 1
+    assert [p.path for p in got] == ["picture 0", "picture 1", str(path), str(path)]
+    assert [predictor.predict(one)[0].top for one in many] == [p.top for p in got]
+
+
+@pytest.mark.parametrize("kind", ["folder", "glob", "tar", "paths"])
+def test_folders_globs_and_tars_give_their_pictures_in_order(
+    predictor: Predictor, place: Path, kind: str
+) -> None:
+    tar = place / "pictures.tar"
+    files = sorted(place.glob("*.png"))
+    with tarfile.open(tar, "w") as opened:
+        for file in files:
+            opened.add(file, file.name)
+    wanted = {"folder": place, "glob": f"{place}/*.png", "tar": tar, "paths": files}[kind]
+    got = predictor.predict(wanted)
+    assert names(got) == ["blue", "red", "green"]
+    root = tar if kind == "tar" else place
+    assert [p.path for p in got] == [f"{root}/{file.name}" for file in files]
+
+
+def test_a_file_whose_name_looks_like_a_glob_is_a_file(predictor: Predictor, place: Path) -> None:
+    picture("blue").save(place / "a[1].png")
+    assert names(predictor.predict(place / "a[1].png")) == ["blue"]
+
+
+def test_an_unreadable_picture_gets_an_error_and_the_rest_goes_on(
+    predictor: Predictor, place: Path
+) -> None:
+    (place / "2-broken.jpg").write_bytes(b"not a picture")
+    float_array: Any = np.zeros((4, 4, 3))
+    none: Any = np.zeros((0, 4, 3), np.uint8)
+    grey: Any = np.zeros((4, 4), np.uint8)
+    got = predictor.predict([place, b"", float_array, none, grey, place / "gone.jpg", png("red")])
+    assert [p.top[0].label if p.top else p.error for p in got] == [
+        "blue",
+        "not a picture in any known format",
+        "red",
+        "green",
+        "the file is empty",
+        "an array must be uint8 [H, W, 3]; got float64 [4, 4, 3]",
+        "an array must be uint8 [H, W, 3]; got uint8 [0, 4, 3]",
+        "an array must be uint8 [H, W, 3]; got uint8 [4, 4]",
+        "No such file or directory",
+        "red",
+    ]
+    assert got[1].path == f"{place}/2-broken.jpg" and got[1].top == ()
+
+
+def test_every_odd_picture_gets_an_answer(predictor: Predictor, real_data: Path) -> None:
+    got = predictor.predict(real_data / "odd-images")
+    assert len(got) == 27 and sum(p.error is not None for p in got) == 8
+    for p in got:
+        assert sum(t.probability for t in p.top) == pytest.approx(0 if p.error else 1, abs=1e-5)
+
+
+@pytest.mark.parametrize("options", [{"crops": 10}, {"batch_size": 1}, {"threads": 1}])
+def test_options_do_not_change_plain_pictures(
+    model: Path, predictor: Predictor, place: Path, options: dict[str, Any]
+) -> None:
+    got = Predictor(model, **options).predict(place)
+    for own, other in zip(got, predictor.predict(place), strict=True):
+        assert [t.label for t in own.top] == [t.label for t in other.top]
+        assert own.top[0].probability == pytest.approx(other.top[0].probability, abs=1e-6)
+
+
+def test_a_stream_answers_before_the_pictures_end(predictor: Predictor) -> None:
+    def endless() -> Any:
+        while True:
+            yield png("green")
+
+    stream = predictor.stream(endless(), top=1)
+    assert [next(stream).top[0].label for _ in range(100)] == ["green"] * 100
+
+
+def test_json_is_the_contract() -> None:
+    good = Prediction("a.png", (Label("cat", 3, 0.5),))
+    assert good.to_json() == {
+        "path": "a.png",
+        "top": [{"label": "cat", "index": 3, "probability": 0.5}],
+        "error": None,
+    }
+    bad = Prediction("b.png", (), "broken")
+    assert bad.to_json() == {"path": "b.png", "top": [], "error": "broken"}
+
+
+@pytest.mark.parametrize(
+    ("pictures", "options", "message"),
+    [
+        ("{}/empty", {}, "no pictures in .*/empty"),
+        ("{}/*.bmp", {}, r"no file matches .*/\*\.bmp"),
+        ([3], {}, "a path, bytes or a uint8 array; got a int"),
+        (b"", {"top": 0}, "top must be at least 1; got 0"),
+    ],
+)
+def test_what_holds_no_pictures_is_the_callers_mistake(
+    predictor: Predictor, tmp_path: Path, pictures: Any, options: dict[str, Any], message: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    given = pictures.format(tmp_path) if isinstance(pictures, str) else pictures
+    with pytest.raises(InputError, match=message):
+        predictor.predict(given, **options)
+
+
+def test_paths_can_be_checked_before_any_work(place: Path) -> None:
+    check_paths([str(place), f"{place}/*.png"])
+    with pytest.raises(InputError, match=r"no such file or folder: .*gone\.png"):
+        check_paths([str(place), f"{place}/gone.png"])
+
+
+def test_a_model_is_a_file_or_a_run_folder(model: Path) -> None:
+    file = model / "model.safetensors"
+    assert find_model(model) == find_model(str(file)) == file
+    assert load(model).classes == load(file).classes == CLASS_NAMES
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("googlenet", "googlenet is an architecture and has no weights: train it first"),
+        ("gogglenet", "no such model: gogglenet; give a .safetensors file or a run folder"),
+        ("{}", r"is no run folder: it has no model\.safetensors"),
+        ("{}/1-blue.png", "not a safetensors file"),
+    ],
+)
+def test_what_is_no_model_is_refused(place: Path, name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Predictor(name.format(place))
+
+
+def test_arguments_are_told_apart_as_model_or_picture(model: Path, place: Path) -> None:
+    assert all(is_model(name) for name in (model, "gone.safetensors", "googlenet"))
+    assert not any(is_model(name) for name in (place, place / "1-blue.png", "gone.jpg", "a.tar"))

@@ -1,0 +1,60 @@
+"""Settings: parsing, checking, JSON."""
+
+import json
+
+import pytest
+
+from inception.errors import InputError
+from inception.training.config import TrainConfig
+from inception.training.recipes import RECIPES, recipe
+
+
+def test_settings_are_read_by_the_type_of_their_field() -> None:
+    config = TrainConfig().with_settings(
+        ["epochs=3", "lr=1e-3", "nesterov=false", "area=0.08,1", "clip_norm=2", "model=googlenet"]
+    )
+    assert (config.epochs, config.lr, config.nesterov) == (3, 1e-3, False)
+    assert (config.area, config.clip_norm, config.model) == ((0.08, 1.0), 2.0, "googlenet")
+    assert config.with_settings(["clip_norm=none"]).clip_norm is None
+    assert config.with_settings(["mirror=false"]).mirror is False
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("epochs", "a setting is key=value; got 'epochs'"),
+        ("epoch=3", "no setting named 'epoch'; did you mean 'epochs'"),
+        ("epochs=three", "epochs takes a whole number; got 'three'"),
+        ("lr=fast", "lr takes a number; got 'fast'"),
+        ("nesterov=maybe", "nesterov takes true or false"),
+        ("area=1", "area takes two numbers LOW,HIGH"),
+        ("area=0,1", "crop areas are shares"),
+        ("epochs=0", "epochs must be above 0"),
+        ("optimiser=adam", "no optimiser named 'adam'; did you mean 'adamw'"),
+        ("augment=hard", "no augmentation named 'hard'"),
+        ("label_smoothing=2", "label_smoothing must be from 0 to 1"),
+        ("seed=-1", "must not be negative"),
+    ],
+)
+def test_a_wrong_setting_is_told_in_one_line(setting: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        TrainConfig().with_settings([setting])
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_survives_json(name: str) -> None:
+    config = recipe(name)
+    assert TrainConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+def test_the_default_recipe_is_the_published_one() -> None:
+    c = recipe("default")
+    assert (c.optimiser, c.schedule, c.lr, c.batch_size) == ("sgd", "one_cycle", 0.05, 64)
+    assert (c.momentum, c.nesterov, c.weight_decay, c.aux_weight) == (0.9, True, 2e-4, 0.3)
+    a = c.augmentation()
+    assert (a.area, a.mirror) == ((0.3, 1.0), True)
+
+
+def test_an_unknown_recipe_is_refused() -> None:
+    with pytest.raises(InputError, match="no recipe named 'defualt'; did you mean 'default'"):
+        recipe("defualt")
