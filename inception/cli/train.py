@@ -56,6 +56,7 @@ def train(
     from inception.cli.output import write_json
     from inception.errors import InputError
     from inception.training.recipes import recipe as named_recipe
+    from inception.training.run import is_main_process
 
     options = {
         "model": model, "epochs": epochs, "steps": steps, "image_size": image_size,
@@ -73,6 +74,8 @@ def train(
     summary = _train(data, config, out, resume, printing=json != "-" and not quiet)
     if summary is None:
         return 130
+    if not is_main_process():
+        return 0
     write_json(summary.to_json(), json)
     if json != "-":
         _print_summary(summary, data)

@@ -118,10 +118,13 @@ GOOGLENET = Spec(
     stages=STEM | TRUNK,
     classifier=CLASSIFIER,
     aux={"inception_4a": AUX, "inception_4d": AUX},
+    # xavier is made for pixels from 0 to 255: smaller inputs would leave the biases alone to speak
+    preprocessing=Preprocessing(mean=(123.0, 117.0, 104.0), std=(1.0, 1.0, 1.0)),
     initialisation="caffe",
     departures=(
-        "the paper gives no LRN constants and no initialisation: Caffe's are used "
-        "(size 5, alpha 1e-4, beta 0.75, k 1; xavier, biases 0.2)",
+        "the paper gives no LRN constants, no initialisation and no normalisation: Caffe's are "
+        "used (size 5, alpha 1e-4, beta 0.75, k 1; xavier, biases 0.2; pixels 0 to 255 less the "
+        "mean 123, 117, 104)",
         "average pools adapt, so that other picture sizes work: equal to the paper's at 224 px",
     ),
 )
@@ -133,7 +136,8 @@ def _with_norm(norm: Norm) -> Spec:
             return {}
         return replace(layer, norm=norm) if isinstance(layer, Conv) else layer
 
-    return replace(map_spec(GOOGLENET, change), initialisation="he")
+    spec = map_spec(GOOGLENET, change)
+    return replace(spec, preprocessing=Preprocessing(), initialisation="he")
 
 
 GOOGLENET_BN = replace(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from inception.errors import InputError, unknown
 from inception.preprocessing import Preprocessing
@@ -58,6 +58,7 @@ class Conv:
     def __post_init__(self) -> None:
         if (self.width is None) == (self.multiplier is None):
             raise InputError("a convolution takes either a width or a depthwise multiplier")
+        _check_counts(self, "width", "kernel", "stride", "groups", "multiplier")
 
     @property
     def has_bias(self) -> bool:
@@ -88,6 +89,7 @@ class Pool:
     def __post_init__(self) -> None:
         if self.kernel is None and self.grid is None:
             raise InputError("a pool takes a kernel, a grid or both")
+        _check_counts(self, "kernel", "stride", "grid")
 
 
 @dataclass(frozen=True)
@@ -109,12 +111,19 @@ class Linear:
     norm: Norm | None = None
     activation: ActivationKind | None = None
 
+    def __post_init__(self) -> None:
+        _check_counts(self, "width")
+
 
 @dataclass(frozen=True)
 class Dropout:
     """Zeroes each value with ``probability`` in training."""
 
     probability: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.probability <= 1:
+            raise InputError(f"dropout is a probability, 0 to 1; got {self.probability}")
 
 
 @dataclass(frozen=True)
@@ -183,6 +192,8 @@ class Spec:
     def __post_init__(self) -> None:
         if self.num_classes < 1 or self.in_channels < 1:
             raise InputError("a network needs at least one class and one input channel")
+        if self.initialisation not in get_args(Initialisation):
+            raise unknown("initialisation", self.initialisation, get_args(Initialisation))
         for stage in self.aux:
             if stage not in self.stages:
                 raise unknown("stage", stage, self.stages)
@@ -314,6 +325,15 @@ def layers_from_json(values: Mapping[str, Any]) -> Any:
 
 
 _NESTED = {"norm", "branches", "body", "shortcut"}
+
+
+def _check_counts(layer: object, *names: str) -> None:
+    for name in names:
+        value = getattr(layer, name)
+        numbers = value if isinstance(value, tuple) else (value,)
+        if value not in (None, CLASSES) and not all(isinstance(n, int) and n > 0 for n in numbers):
+            kind = type(layer).__name__
+            raise InputError(f"{name} of a {kind} must be a whole number from 1; got {value!r}")
 
 
 def _value(name: str, value: Any) -> Any:

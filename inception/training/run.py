@@ -120,8 +120,14 @@ def train(
     network = create_model(spec)
     moved = None if init is None else _start_from(network, init)
     start = RunStart(folder, spec, train_set, val_set, config, moved, None)
-    write_text(folder / CONFIG, _config_json(start, opened))
+    if is_main_process():
+        write_text(folder / CONFIG, _config_json(start, opened))
     return _go(start, network, None, reports, started)
+
+
+def is_main_process() -> bool:
+    """Whether this process speaks and writes for the run: the first of those launched together."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def resolve(config: TrainConfig) -> TrainConfig:
@@ -174,10 +180,6 @@ def _new_folder(out: str | Path | None, spec: Spec, data: Data) -> Path:
     folder = Path(out or Path("runs") / f"{spec.name}-{data.place.resolve().stem}-{stamp}")
     if (folder / LAST).exists():
         raise InputError(f"{folder} holds a run already: `--resume {folder}` goes on with it")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the run folder {folder}: {error.strerror}") from error
     return folder
 
 
@@ -217,7 +219,8 @@ def _go(
     reports: Reports | None,
     started: Callable[[RunStart], None],
 ) -> RunSummary:
-    started(start)
+    if is_main_process():
+        started(start)
     with stop_signals() as stopping:
         training = Training(
             network,
@@ -226,12 +229,12 @@ def _go(
             start.val,
             folder=start.folder,
             stopping=stopping,
-            reports=reports,
+            reports=reports if is_main_process() else None,
         )
         if state is not None:
             training.resume(state)
         for evaluation, best in training.run():
-            if training.accelerator.is_main_process:
+            if is_main_process():
                 _record(start, training, evaluation, best)
     return _summary(start.folder, training.state)
 

@@ -1,6 +1,7 @@
 """Specs as data: JSON, names, changes."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -10,6 +11,7 @@ from inception.models.spec import (
     CLASSES,
     Branches,
     Conv,
+    Dropout,
     Linear,
     Norm,
     Pool,
@@ -83,3 +85,20 @@ def test_dropping_a_layer_keeps_the_order_of_the_others() -> None:
 def test_classes_become_a_number_everywhere() -> None:
     layers = {"a": Conv(CLASSES), "b": Branches({"c": Linear(CLASSES)})}
     assert concrete(layers, 7) == {"a": Conv(7), "b": Branches({"c": Linear(7)})}
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Conv(0), "width of a Conv must be a whole number from 1; got 0"),
+        (lambda: Conv(8, kernel=(3, -1)), "kernel of a Conv"),
+        (lambda: Conv("many"), "got 'many'"),
+        (lambda: Pool("max"), "a kernel, a grid or both"),
+        (lambda: Pool("max", kernel=3, stride=0), "stride of a Pool"),
+        (lambda: Linear(1.5), "width of a Linear"),
+        (lambda: Dropout(40), "0 to 1; got 40"),
+    ],
+)
+def test_a_layer_that_cannot_be_is_refused(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make()
