@@ -53,10 +53,11 @@ def evaluate(
         )
     write_json(result.to_json(), json)
     if json != "-":
-        _print(result)
+        print_evaluation(result)
 
 
-def _print(result: Evaluation) -> None:
+def print_evaluation(result: Evaluation) -> None:
+    """Prints the table of classes and one line with the result."""
     from inception.cli.output import console, percent, table
 
     out = console()

@@ -55,7 +55,8 @@ class TrainConfig:
         average: weights for evaluation: ``ema`` with ``average_decay``, warmed up; ``polyak``,
             the mean since the share ``average_start`` of the run; or ``none``.
         precision: ``auto`` is bf16 where the device computes in it, else fp32.
-        clip_norm: largest norm of the gradient.
+        clip_norm: largest norm of the gradient. Without it the classifier, which sees a thousand
+            positive features, swings wildly at the default's peak rate.
         patience: epochs without a better validation that end the run.
         threads: of torch, part of the run: one and two differ in the last bits.
         checkpoint_s: seconds between checkpoints within an epoch.
@@ -92,7 +93,7 @@ class TrainConfig:
     average_decay: float = 0.999
     average_start: float = 0.5
     precision: Precision = "auto"
-    clip_norm: float | None = None
+    clip_norm: float | None = 1.0
     patience: int | None = None
     device: str = "auto"
     threads: int | None = None

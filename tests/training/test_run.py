@@ -17,7 +17,8 @@ from safetensors.torch import load_file
 
 from inception.errors import InputError
 from inception.evaluation.evaluate import evaluate
-from inception.models import create_model
+from inception.models import MODELS, create_model
+from inception.models.spec import Dropout, map_spec
 from inception.prediction import load
 from inception.training.checkpoint import State
 from inception.training.config import TrainConfig
@@ -207,15 +208,21 @@ def test_a_frozen_backbone_stays_in_eval_mode() -> None:
     assert trained == {"aux", "classifier"}
 
 
-def test_a_batch_cut_into_parts_takes_nearly_the_same_step(colours: Path, tmp_path: Path) -> None:
-    """Without norms a part's statistics do not matter, so that the gradients add up."""
-    config = replace(TINY, model="googlenet", image_size=32, steps=1, batch_size=48, lr=1e-3,
-                     precision="fp32", average="none", augment="none")  # fmt: skip
-    train(colours, replace(config, accumulate=1), out=tmp_path / "whole")
-    train(colours, replace(config, accumulate=3), out=tmp_path / "parts")
-    a, b = weights(tmp_path / "whole"), weights(tmp_path / "parts")
-    for name in ("conv1.conv.weight", "inception_3a.conv1x1.conv.weight"):
-        torch.testing.assert_close(a[name], b[name], atol=1e-6, rtol=1e-4)
+def test_a_batch_cut_into_parts_takes_the_same_step(colours: Path, tmp_path: Path) -> None:
+    """Without norms and dropout a part does not know of the others, so gradients add up."""
+    spec = map_spec(MODELS["googlenet"], lambda x: {} if isinstance(x, Dropout) else x)
+    (tmp_path / "spec.json").write_text(json.dumps(spec.to_json()))
+    config = replace(TINY, model=str(tmp_path / "spec.json"), image_size=32, steps=1, lr=1e-3,
+                     batch_size=48, precision="fp32", average="none", augment="none")  # fmt: skip
+    for parts in (1, 3):
+        train(colours, replace(config, accumulate=parts), out=tmp_path / str(parts))
+    torch.manual_seed(config.seed)
+    start = create_model(load(tmp_path / "1").info.spec).state_dict()
+    whole, cut = weights(tmp_path / "1"), weights(tmp_path / "3")
+    for name in ("conv1.conv.weight", "inception_4a.conv3x3.conv.conv.weight"):
+        step = whole[name] - start[name]
+        difference = (whole[name] - cut[name]).abs().max()
+        assert float(difference) <= 1e-3 * float(step.abs().max())
 
 
 def test_patience_ends_a_run_that_no_longer_gets_better(colours: Path, tmp_path: Path) -> None:
@@ -247,7 +254,7 @@ def test_unreadable_pictures_are_listed_and_too_many_stop_the_run(
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_good_model(
     colours: Path, tmp_path: Path
 ) -> None:
-    config = replace(TINY, lr=1e12, model="googlenet", image_size=32, warmup=0.0)
+    config = replace(TINY, lr=1e12, model="googlenet", image_size=32, clip_norm=None)
     with pytest.raises(InputError, match=r"loss is (nan|inf) at step \d+.*lower --lr"):
         train(colours, config, out=tmp_path / "run")
 
