@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# With a CPU build of torch in place the range in pyproject.toml is satisfied and nothing larger comes.
+# One torch for everybody, installed first: whatever needs torch later is satisfied with it.
 TORCH ?= torch==2.13.0
 TORCHVISION ?= torchvision==0.28.0
 

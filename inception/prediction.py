@@ -34,7 +34,9 @@ def find_model(name: str | Path) -> Path:
     path = Path(name)
     if path.is_dir():
         if not (path / RUN_MODEL).exists():
-            raise InputError(f"{path} is no run folder: it has no {RUN_MODEL}")
+            raise InputError(
+                f"{path} has no {RUN_MODEL}: no run folder, or no epoch of it has ended"
+            )
         return path / RUN_MODEL
     if path.exists():
         return path

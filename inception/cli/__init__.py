@@ -21,7 +21,7 @@ app = typer.Typer(
     help="The home of GoogLeNet: train, evaluate, understand and use the Inception family.",
     rich_markup_mode=None,
     add_completion=True,
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
 )
 for command in (models, compare, train, evaluate, predict, demo):
@@ -29,14 +29,19 @@ for command in (models, compare, train, evaluate, predict, demo):
 app.add_typer(data_app)
 
 
-@app.callback(invoke_without_command=True)
-def options(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
+@app.callback()
+def options(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Print the version."),
+) -> None:
     """The home of GoogLeNet: train, evaluate, understand and use the Inception family."""
     if version:
         from inception import __version__
 
         typer.echo(f"inception {__version__}")
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def main() -> None:

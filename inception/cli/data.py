@@ -11,14 +11,18 @@ from inception.cli.output import JsonOption, ThreadsOption
 if TYPE_CHECKING:
     from inception.data.check import DataReport
 
-data_app = typer.Typer(name="data", help="Looks after data sets.", rich_markup_mode=None)
+data_app = typer.Typer(
+    name="data", help="Looks after data sets.", rich_markup_mode=None, invoke_without_command=True
+)
 
 MOST_LINES = 10  # of a list; --json has all
 
 
 @data_app.callback()
-def data() -> None:
+def data(context: typer.Context) -> None:
     """Looks after data sets."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @data_app.command()

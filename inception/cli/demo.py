@@ -19,7 +19,7 @@ SETTINGS = (
     "image_size=16",
     "epochs=8",
     "batch_size=32",
-    "crop=1.0",
+    "eval_crop=1.0",
     "area=0.6,1.0",
     "mirror=false",  # a mirrored digit is no digit
 )

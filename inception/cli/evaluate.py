@@ -78,6 +78,8 @@ def print_evaluation(result: Evaluation) -> None:
     crops = "1 crop" if result.crops == 1 else f"{result.crops} crops"
     out.print(
         f"top-1 {percent(result.top1_accuracy)}{top5}, loss {result.loss:.4f} on "
-        f"{result.images:,} pictures, {crops} each; {result.images_per_second:.0f} images/s "
-        f"({result.engine})"
+        f"{result.images:,} pictures ({result.split}), {crops} each; "
+        f"{result.images_per_second:.0f} images/s ({result.engine})"
     )
+    if result.split in ("all", "train"):
+        out.print("a model trained on these pictures has seen them: no measure of new ones")

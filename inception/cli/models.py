@@ -110,7 +110,7 @@ def _compared(c: Cost, batch_size: int) -> dict[str, Any]:
 def _all_table(costs: list[Cost]) -> Any:
     from inception.cli.output import table
 
-    columns = ["network", "input", "parameters", "with heads", "multiply-adds", "with heads"]
+    columns = ["network", "input", "parameters", "and heads", "multiply-adds", "and heads"]
     rows = [
         [
             c.name,

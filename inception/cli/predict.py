@@ -22,7 +22,7 @@ def predict(
     arguments: Annotated[
         list[str],
         typer.Argument(
-            metavar="MODEL PATH...",
+            metavar="MODEL PATH",
             help="A .safetensors file or run folder, then pictures: files, folders, globs, "
             "tars, or - for a list of files on standard input.",
         ),

@@ -15,14 +15,22 @@ if TYPE_CHECKING:
     from inception.training.run import RunStart, RunSummary
 
 
+FEW = 50  # pictures to validate on below which the figures jump
+
+
 def train(
     data: Annotated[
         str | None, typer.Argument(help="Folder, tar shards, parquet or CSV of labelled pictures.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="Network, or a spec in JSON. [default: googlenet_bn]")
+        str | None,
+        typer.Option(
+            help="Network, or a spec in JSON; that of --init, else googlenet_bn, by default."
+        ),
     ] = None,
-    recipe: Annotated[str, typer.Option(help="Settings by name.")] = "default",
+    recipe: Annotated[
+        str, typer.Option(help="Settings by name: default or small-data.")
+    ] = "default",
     epochs: Annotated[int | None, typer.Option(help="Passes over the training set.")] = None,
     steps: Annotated[int | None, typer.Option(help="Updates; instead of epochs.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Side in px.")] = None,
@@ -78,7 +86,7 @@ def train(
         return 0
     write_json(summary.to_json(), json)
     if json != "-":
-        _print_summary(summary, data)
+        _print_summary(summary)
     return 0
 
 
@@ -162,10 +170,13 @@ class RunPrinter:
             f"{spec.image_size} px; {len(start.train):,} pictures to learn from, "
             f"{len(start.val):,} to validate on"
         )
+        epochs = "1 epoch" if self.epochs == 1 else f"{self.epochs} epochs"
         self.out.print(
-            f"{self.epochs} epochs of {per_epoch} steps, batch {c.batch_size}, {c.optimiser} "
-            f"{c.schedule} {c.lr:g}, {c.precision} on {c.device}; run folder {self.folder}"
+            f"{epochs} of {per_epoch} steps, batch {c.batch_size}, {c.optimiser} {c.schedule} "
+            f"{c.lr:g}, {c.precision} on {c.device}; run folder {self.folder}"
         )
+        if len(start.val) < FEW:
+            self.out.print(f"only {len(start.val)} pictures to validate on: a rough measure")
         if start.transplant is not None:
             self.out.print(f"dropped from {c.init}: {_names(start.transplant.dropped)}")
             self.out.print(f"fresh: {_names(start.transplant.fresh)}")
@@ -216,7 +227,7 @@ class RunPrinter:
         self.out.print(cells + ("  best" if best else ""))
 
 
-def _print_summary(summary: RunSummary, data: str | None) -> None:
+def _print_summary(summary: RunSummary) -> None:
     from inception.cli.output import percent
 
     typer.echo(
@@ -226,7 +237,7 @@ def _print_summary(summary: RunSummary, data: str | None) -> None:
     )
     typer.echo(f"the model: {summary.model}")
     typer.echo("next:")
-    typer.echo(f"  inception evaluate {summary.folder} {data or 'DATA'}")
+    typer.echo(f"  inception evaluate {summary.folder} {summary.data}")
     typer.echo(f"  inception predict {summary.folder} PICTURES")
 
 

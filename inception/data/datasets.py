@@ -149,7 +149,7 @@ class Data:
 
 
 def open_data(place: str | Path) -> Data:
-    """Labelled pictures at a folder, a tar, a parquet or a CSV file (``DESIGN`` §4).
+    """Labelled pictures at a folder, a tar, a parquet or a CSV file (README, "Data").
 
     Raises:
         InputError: nothing there, no pictures, no labels; the message says what was found.

@@ -40,6 +40,7 @@ class Evaluation:
     unreadable: tuple[tuple[str, str], ...]
     crops: int
     models: tuple[str, ...]
+    split: str
     engine: str
     seconds: float
 
@@ -64,6 +65,7 @@ class Evaluation:
             "unreadable": [path for path, _ in self.unreadable],
             "crops": self.crops,
             "models": list(self.models),
+            "split": self.split,
             "top1_accuracy": self.top1_accuracy,
             "top5_accuracy": self.top5_accuracy,
             "loss": self.loss,
@@ -169,6 +171,7 @@ def evaluate_engine(
         unreadable=tuple(unreadable),
         crops=crops,
         models=tuple(models),
+        split=dataset.name,
         engine=engine.name,
         seconds=time.perf_counter() - began,
     )

@@ -113,6 +113,13 @@ def aux_head(pool: Pool) -> dict[str, Layers]:
 
 AUX = aux_head(Pool("average", kernel=5, stride=3, grid=4))
 
+CAFFE = (
+    "the paper gives no LRN constants, no initialisation and no normalisation: Caffe's are used "
+    "(size 5, alpha 1e-4, beta 0.75, k 1; xavier, biases 0.2; pixels 0 to 255 less the mean "
+    "123, 117, 104)"
+)
+ADAPTIVE = "average pools adapt, so that other picture sizes work: equal to the paper's at 224 px"
+
 GOOGLENET = Spec(
     name="googlenet",
     stages=STEM | TRUNK,
@@ -121,12 +128,7 @@ GOOGLENET = Spec(
     # xavier is made for pixels from 0 to 255: smaller inputs would leave the biases alone to speak
     preprocessing=Preprocessing(mean=(123.0, 117.0, 104.0), std=(1.0, 1.0, 1.0)),
     initialisation="caffe",
-    departures=(
-        "the paper gives no LRN constants, no initialisation and no normalisation: Caffe's are "
-        "used (size 5, alpha 1e-4, beta 0.75, k 1; xavier, biases 0.2; pixels 0 to 255 less the "
-        "mean 123, 117, 104)",
-        "average pools adapt, so that other picture sizes work: equal to the paper's at 224 px",
-    ),
+    departures=(CAFFE, ADAPTIVE),
 )
 
 
@@ -146,7 +148,7 @@ GOOGLENET_BN = replace(
     departures=(
         "batch norm (eps 1e-5) after every convolution, no convolution biases, no LRN: "
         "trains from scratch without care",
-        "average pools adapt, so that other picture sizes work: equal to the paper's at 224 px",
+        ADAPTIVE,
     ),
 )
 
@@ -192,9 +194,10 @@ def _plain() -> Spec:
         stages={**spec.stages, "conv2": Conv(192, kernel=3, activation=None)},
         aux={},
         departures=(
-            "source document 001 as printed: no ReLU, so linear apart from the max pools",
+            "as tutorials print it (source document 001): no ReLU, so linear but for the max pools",
             "no LRN, no 1x1 reduction before conv2, no auxiliary heads",
             "max pools pad one pixel and round down: the same sizes, another grid",
+            "initialisation and pixels as Caffe's GoogLeNet; average pools adapt",
         ),
     )
 
@@ -214,6 +217,8 @@ GOOGLENET_NAIVE = replace(
     aux={},
     departures=(
         "Figure 2(a)'s modules, without 1x1 reductions or projection, to compare cost; no heads",
+        CAFFE,
+        ADAPTIVE,
     ),
 )
 

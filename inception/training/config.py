@@ -25,7 +25,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 _POSITIVE = ("epochs", "steps", "batch_size", "accumulate", "lr", "step_epochs", "clip_norm",
              "patience", "threads", "checkpoint_s", "image_size")  # fmt: skip
-_SHARES = ("momentum", "label_smoothing", "average_decay", "average_start", "warmup", "crop",
+_SHARES = ("momentum", "label_smoothing", "average_decay", "average_start", "warmup", "eval_crop",
            "max_unreadable", "rms_decay", "gamma")  # fmt: skip
 
 
@@ -34,11 +34,12 @@ class TrainConfig:
     """Everything that decides a run, its data set aside. Saved with the run, resolved.
 
     Attributes:
-        model: a name, or the path of a spec in JSON.
+        model: a name, or the path of a spec in JSON; by default that of ``init``, else
+            ``googlenet_bn``.
         init: a MODEL to start from; what does not fit is dropped or fresh, and said so.
         freeze: ``backbone`` trains the classifier and heads only, batch-norm statistics fixed.
         image_size: side in pixels; the model's own by default.
-        crop: share of the resized picture that the evaluation crop keeps.
+        eval_crop: share of the resized picture that the evaluation crop keeps.
         epochs: passes over the training set; ``steps`` where given ends the run instead.
         batch_size: pictures an update is made of, over all processes.
         accumulate: parts a batch is cut into, one after the other, to fit into memory.
@@ -62,11 +63,11 @@ class TrainConfig:
         checkpoint_s: seconds between checkpoints within an epoch.
     """
 
-    model: str = "googlenet_bn"
+    model: str | None = None
     init: str | None = None
     freeze: Freeze = "none"
     image_size: int | None = None
-    crop: float = 0.875
+    eval_crop: float = 0.875
     epochs: int = 20
     steps: int | None = None
     batch_size: int = 64

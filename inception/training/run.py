@@ -46,6 +46,7 @@ from inception.weights.model_file import (
 
 LAST = "last.safetensors"
 CONFIG = "config.json"
+DEFAULT_MODEL = "googlenet_bn"
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class RunSummary:
 
     folder: Path
     model: Path
+    data: str
     epochs: int
     best_epoch: int
     top1_accuracy: float
@@ -75,6 +77,7 @@ class RunStart:
     """What a run is about to do, for whoever watches."""
 
     folder: Path
+    data: str
     spec: Spec
     train: Dataset
     val: Dataset
@@ -114,12 +117,12 @@ def train(
     config = resolve(config or TrainConfig())
     spec, init = _network_spec(config, opened)
     train_set, val_set = opened.for_training(config.seed)
-    config = replace(config, image_size=spec.image_size)
+    config = replace(config, model=config.model or spec.name, image_size=spec.image_size)
     folder = _new_folder(out, spec, opened)
     torch.manual_seed(config.seed)
     network = create_model(spec)
     moved = None if init is None else _start_from(network, init)
-    start = RunStart(folder, spec, train_set, val_set, config, moved, None)
+    start = RunStart(folder, str(opened.place), spec, train_set, val_set, config, moved, None)
     if is_main_process():
         write_text(folder / CONFIG, _config_json(start, opened))
     return _go(start, network, None, reports, started)
@@ -152,10 +155,11 @@ def _network_spec(config: TrainConfig, data: Data) -> tuple[Spec, Path | None]:
     init = find_model(config.init) if config.init else None
     if config.freeze != "none" and init is None:
         raise InputError("--freeze needs --init: weights that were never trained teach nothing")
-    spec = read_info(init).spec if init else _named_spec(config.model)
+    own = init is not None and config.model is None
+    spec = read_info(init).spec if init and own else _named_spec(config.model or DEFAULT_MODEL)
     size = config.image_size or spec.image_size
     cost(spec, size)  # refuses a size too small for the network
-    preprocessing = replace(spec.preprocessing, size=size, crop=config.crop)
+    preprocessing = replace(spec.preprocessing, size=size, crop=config.eval_crop)
     return replace(spec, num_classes=len(data.classes), preprocessing=preprocessing), init
 
 
@@ -208,7 +212,7 @@ def _resume(
     elif config.init:  # killed before its first checkpoint: it begins again
         moved = _start_from(network, find_model(config.init))
     at = None if state is None else (state.epoch, state.step)
-    start = RunStart(folder, spec, train_set, val_set, config, moved, at)
+    start = RunStart(folder, str(opened.place), spec, train_set, val_set, config, moved, at)
     return _go(start, network, state, reports, started)
 
 
@@ -236,7 +240,7 @@ def _go(
         for evaluation, best in training.run():
             if is_main_process():
                 _record(start, training, evaluation, best)
-    return _summary(start.folder, training.state)
+    return _summary(start, training.state)
 
 
 @contextmanager
@@ -341,11 +345,12 @@ def commit() -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _summary(folder: Path, state: State) -> RunSummary:
+def _summary(start: RunStart, state: State) -> RunSummary:
     best = max(state.rows, key=lambda row: (row["top1_accuracy"], -row["val_loss"]))
     return RunSummary(
-        folder=folder,
-        model=folder / RUN_MODEL,
+        folder=start.folder,
+        model=start.folder / RUN_MODEL,
+        data=start.data,
         epochs=state.epoch,
         best_epoch=best["epoch"],
         top1_accuracy=best["top1_accuracy"],

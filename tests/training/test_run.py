@@ -26,7 +26,13 @@ from inception.training.loop import Interrupted, Reports, freeze_backbone, train
 from inception.training.run import RunStart, train
 
 TINY = TrainConfig(
-    model="googlenet_small", image_size=16, epochs=2, batch_size=16, lr=0.01, threads=1, crop=1.0
+    model="googlenet_small",
+    image_size=16,
+    epochs=2,
+    batch_size=16,
+    lr=0.01,
+    threads=1,
+    eval_crop=1.0,
 )
 
 
