@@ -171,9 +171,10 @@ class RunPrinter:
             f"{len(start.val):,} to validate on"
         )
         epochs = "1 epoch" if self.epochs == 1 else f"{self.epochs} epochs"
+        length = f"{c.steps} steps" if c.steps else f"{epochs} of {per_epoch} steps"
         self.out.print(
-            f"{epochs} of {per_epoch} steps, batch {c.batch_size}, {c.optimiser} {c.schedule} "
-            f"{c.lr:g}, {c.precision} on {c.device}; run folder {self.folder}"
+            f"{length}, batch {c.batch_size}, {c.optimiser} {c.schedule} {c.lr:g}, "
+            f"{c.precision} on {c.device}; run folder {self.folder}"
         )
         if len(start.val) < FEW:
             self.out.print(f"only {len(start.val)} pictures to validate on: a rough measure")

@@ -39,6 +39,8 @@ class TrainConfig:
         init: a MODEL to start from; what does not fit is dropped or fresh, and said so.
         freeze: ``backbone`` trains the classifier and heads only, batch-norm statistics fixed.
         image_size: side in pixels; the model's own by default.
+        progressive: smaller sizes to begin with, each for an equal share of the epochs, before
+            ``image_size``; validation is always at ``image_size``.
         eval_crop: share of the resized picture that the evaluation crop keeps.
         epochs: passes over the training set; ``steps`` where given ends the run instead.
         batch_size: pictures an update is made of, over all processes.
@@ -67,6 +69,7 @@ class TrainConfig:
     init: str | None = None
     freeze: Freeze = "none"
     image_size: int | None = None
+    progressive: tuple[int, ...] = ()
     eval_crop: float = 0.875
     epochs: int = 20
     steps: int | None = None
@@ -113,9 +116,16 @@ class TrainConfig:
         for name in _SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} must be from 0 to 1; got {getattr(self, name)}")
+        if any(size < 1 for size in self.progressive):
+            raise InputError(f"progressive sizes must be above 0; got {self.progressive}")
         self.augmentation()
         if self.weight_decay < 0 or self.aux_weight < 0 or self.seed < 0:
             raise InputError("weight_decay, aux_weight and seed must not be negative")
+
+    def train_size(self, epoch: int, epochs: int) -> int:
+        """Side in pixels of the training pictures of an epoch, counted from 0."""
+        sizes = [*self.progressive, self.image_size or 0]
+        return sizes[min(epoch * len(sizes) // epochs, len(sizes) - 1)]
 
     def augmentation(self) -> Augmentation:
         """The named augmentation, with this run's crop area and mirror."""
@@ -161,6 +171,8 @@ def _parse(name: str, text: str) -> Any:
     if text == "none" and kind.endswith("| None"):
         return None
     try:
+        if kind.startswith("tuple[int"):
+            return tuple(int(part) for part in text.split(","))
         if kind.startswith("tuple"):
             low, high = (float(part) for part in text.split(","))
             return low, high
@@ -170,5 +182,9 @@ def _parse(name: str, text: str) -> Any:
             return int(text)
         return float(text) if kind.startswith("float") else text
     except (ValueError, KeyError):
-        wanted = {"t": "two numbers LOW,HIGH", "b": "true or false", "i": "a whole number"}
+        wanted = {
+            "t": "numbers with commas between, LOW,HIGH for a range",
+            "b": "true or false",
+            "i": "a whole number",
+        }
         raise InputError(f"{name} takes {wanted.get(kind[0], 'a number')}; got {text!r}") from None

@@ -134,7 +134,7 @@ class Training:
             self.train_set,
             [np.array_split(rows, world)[rank] for rows in plan],
             self.config.augmentation(),
-            size=self.network.image_size,
+            size=self.config.train_size(self.state.epoch, self.epochs),
             seed=self.config.seed,
             epoch=self.state.epoch,
             threads=self.config.threads or available_cores(),

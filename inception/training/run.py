@@ -158,7 +158,8 @@ def _network_spec(config: TrainConfig, data: Data) -> tuple[Spec, Path | None]:
     own = init is not None and config.model is None
     spec = read_info(init).spec if init and own else _named_spec(config.model or DEFAULT_MODEL)
     size = config.image_size or spec.image_size
-    cost(spec, size)  # refuses a size too small for the network
+    for each in (*config.progressive, size):
+        cost(spec, each)  # refuses a size too small for the network
     preprocessing = replace(spec.preprocessing, size=size, crop=config.eval_crop)
     return replace(spec, num_classes=len(data.classes), preprocessing=preprocessing), init
 

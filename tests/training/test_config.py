@@ -27,8 +27,10 @@ def test_settings_are_read_by_the_type_of_their_field() -> None:
         ("epochs=three", "epochs takes a whole number; got 'three'"),
         ("lr=fast", "lr takes a number; got 'fast'"),
         ("nesterov=maybe", "nesterov takes true or false"),
-        ("area=1", "area takes two numbers LOW,HIGH"),
+        ("area=1", "area takes numbers with commas between, LOW,HIGH"),
         ("area=0,1", "crop areas are shares"),
+        ("progressive=64;96", "progressive takes numbers with commas"),
+        ("progressive=0,96", "progressive sizes must be above 0"),
         ("epochs=0", "epochs must be above 0"),
         ("optimiser=adam", "no optimiser named 'adam'; did you mean 'adamw'"),
         ("augment=hard", "no augmentation named 'hard'"),
@@ -58,3 +60,9 @@ def test_the_default_recipe_is_the_published_one() -> None:
 def test_an_unknown_recipe_is_refused() -> None:
     with pytest.raises(InputError, match="no recipe named 'defualt'; did you mean 'default'"):
         recipe("defualt")
+
+
+def test_pictures_grow_in_equal_shares_of_the_epochs() -> None:
+    config = TrainConfig(image_size=128).with_settings(["progressive=64,96"])
+    assert [config.train_size(e, 7) for e in range(7)] == [64, 64, 64, 96, 96, 128, 128]
+    assert TrainConfig(image_size=96).train_size(0, 1) == 96
