@@ -85,7 +85,6 @@ class TarSource:
         self.sizes = np.concatenate([i["sizes"] for i in indices])
         self.keys = [str(key) for i in indices for key in i["keys"]]
         self.labels = [str(label) for i in indices for label in i["labels"]]
-        self._files = [path.open("rb") for path in paths]
 
     def path(self, index: int) -> str:
         """Path of the tar and the member inside it."""
@@ -93,15 +92,12 @@ class TarSource:
 
     def read(self, index: int) -> bytes:
         """The member's bytes; safe from several threads at once."""
-        file = self._files[self.shards[index]]
-        data = os.pread(file.fileno(), int(self.sizes[index]), int(self.offsets[index]))
+        with self.paths[self.shards[index]].open("rb") as file:
+            file.seek(int(self.offsets[index]))
+            data: bytes = file.read(int(self.sizes[index]))
         if len(data) < self.sizes[index]:
             raise UnreadableImageError(self.path(index), "the tar file ends inside it")
         return data
-
-    def __del__(self) -> None:
-        for file in getattr(self, "_files", ()):
-            file.close()
 
 
 def _tar_index(path: Path) -> dict[str, Any]:
