@@ -65,7 +65,6 @@ class Evaluation:
             "unreadable": [path for path, _ in self.unreadable],
             "crops": self.crops,
             "models": list(self.models),
-            "split": self.split,
             "top1_accuracy": self.top1_accuracy,
             "top5_accuracy": self.top5_accuracy,
             "loss": self.loss,
