@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from inception.weights.model_file import Model
 
 RUN_MODEL = "model.safetensors"  # a run folder's best weights
+SHIPPED = "cats-and-dogs"  # the trained model that comes with the package
+SHIPPED_FILE = Path(__file__).parent / "weights" / f"{SHIPPED}.safetensors"
 
 
 def find_model(name: str | Path) -> Path:
-    """The file of a MODEL: a ``.safetensors`` or a run folder.
+    """The file of a MODEL: a ``.safetensors``, a run folder, or ``cats-and-dogs``.
 
     Raises:
         InputError: nothing there, or an architecture's name, which has no weights.
@@ -40,18 +42,21 @@ def find_model(name: str | Path) -> Path:
         return path / RUN_MODEL
     if path.exists():
         return path
+    if str(name) == SHIPPED:
+        return SHIPPED_FILE
     if str(name) in MODELS:
         raise InputError(
             f"{name} is an architecture and has no weights: train it first, "
             f"`inception train DATA --model {name}`, and give the run folder"
         )
-    raise InputError(f"no such model: {name}; give a .safetensors file or a run folder")
+    raise InputError(f"no such model: {name}; give a .safetensors file, a run folder or {SHIPPED}")
 
 
 def is_model(name: str | Path) -> bool:
     """Whether a command's argument is meant as a MODEL rather than as a picture."""
     path = Path(name)
-    return path.suffix == ".safetensors" or (path / RUN_MODEL).exists() or str(name) in MODELS
+    known = str(name) in (*MODELS, SHIPPED)
+    return known or path.suffix == ".safetensors" or (path / RUN_MODEL).exists()
 
 
 def load(name: str | Path) -> Model:

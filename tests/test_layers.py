@@ -78,7 +78,7 @@ def test_files_and_functions_stay_short(path: Path) -> None:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
             length = (node.end_lineno or 0) - node.lineno + 1
-            assert length <= (80 if part_of(path) == "cli" else 60), node.name
+            assert length <= 60, node.name
 
 
 @pytest.mark.parametrize("module", TORCH_FREE)

@@ -11,10 +11,8 @@ from inception.cli.demo import demo
 from inception.cli.evaluate import evaluate
 from inception.cli.models import compare, models
 from inception.cli.predict import predict
-from inception.cli.train import train
+from inception.cli.train import INTERRUPTED, train
 from inception.errors import InputError
-
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="inception",

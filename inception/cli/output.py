@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import sys
 from collections.abc import Sequence
@@ -25,7 +27,7 @@ DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 ThreadsOption = Annotated[
     int | None, typer.Option(help="Threads to use; as many as there are cores by default.")
 ]
-QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress, no tables.")]
 
 
 def write_json(value: Any, target: str | None) -> None:
@@ -37,6 +39,15 @@ def write_json(value: Any, target: str | None) -> None:
         print(text)
     else:
         write_text(Path(target), text + "\n")
+
+
+def csv_text(rows: Sequence[dict[str, Any]]) -> str:
+    """Rows as CSV under a line with their columns' names."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TextIO
 
 import typer
 
-from inception.cli.output import DeviceOption, ThreadsOption
+from inception.cli.output import DeviceOption, QuietOption, ThreadsOption
 
 if TYPE_CHECKING:
     from inception.prediction import Prediction
@@ -22,9 +22,9 @@ def predict(
     arguments: Annotated[
         list[str],
         typer.Argument(
-            metavar="MODEL PATH",
-            help="A .safetensors file or run folder, then pictures: files, folders, globs, "
-            "tars, or - for a list of files on standard input.",
+            metavar="[MODEL] PATH",
+            help="A .safetensors file or run folder (cats-and-dogs where left out), then "
+            "pictures: files, folders, globs, tars, or - for a list of files on standard input.",
         ),
     ],
     top: Annotated[int, typer.Option(min=1, help="Classes to give for each picture.")] = 5,
@@ -40,6 +40,7 @@ def predict(
     ] = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
+    quiet: QuietOption = False,
 ) -> int:
     """Classifies pictures. Exit status 1 where some could not be read."""
     from inception.errors import InputError
@@ -57,7 +58,7 @@ def predict(
             writers.append(_CsvWriter(_opened(csv_file, files), min(top, len(predictor.classes))))
         if json is not None:
             writers.append(_JsonWriter(_opened(json, files)))
-        if "-" not in (csv_file, json):
+        if "-" not in (csv_file, json) and not quiet:
             writers.append(_TableWriter(predictor.classes))
         done, unreadable = 0, 0
         for prediction in predictor.stream(_pictures(paths), top=top):
@@ -73,10 +74,15 @@ def predict(
 
 
 def _model_and_paths(arguments: list[str]) -> tuple[str, list[str]]:
+    """The MODEL and the pictures; the shipped model where the first argument is none."""
     from inception.errors import InputError
-    from inception.prediction import check_paths, find_model
+    from inception.prediction import SHIPPED, check_paths, find_model, is_model
 
-    model, *paths = arguments
+    model, paths = arguments[0], arguments[1:]
+    if not is_model(model):
+        model, paths = SHIPPED, arguments
+        check_paths(path for path in paths if path != "-")
+        typer.echo(f"no MODEL given: taking {SHIPPED}, which comes with inception", err=True)
     find_model(model)
     if not paths:
         raise InputError(f"no pictures given: inception predict {model} PICTURES")
@@ -103,12 +109,11 @@ def _opened(name: str, files: ExitStack) -> TextIO:
         raise InputError(f"cannot write {name}: {error.strerror}") from error
 
 
-class _Writer:
-    def write(self, prediction: Prediction) -> None:
-        raise NotImplementedError
+class _Writer(Protocol):
+    def write(self, prediction: Prediction) -> None: ...
 
 
-class _TableWriter(_Writer):
+class _TableWriter:
     """A line a picture as soon as it is known: the best class, the next ones, the path."""
 
     def __init__(self, classes: tuple[str, ...]) -> None:
@@ -123,7 +128,7 @@ class _TableWriter(_Writer):
         typer.echo(f"{line}  ({rest})" if rest else line)
 
 
-class _JsonWriter(_Writer):
+class _JsonWriter:
     def __init__(self, file: TextIO) -> None:
         self.file = file
 
@@ -131,7 +136,7 @@ class _JsonWriter(_Writer):
         self.file.write(json_module.dumps(prediction.to_json(), ensure_ascii=False) + "\n")
 
 
-class _CsvWriter(_Writer):
+class _CsvWriter:
     def __init__(self, file: TextIO, top: int) -> None:
         self.rows: Any = csv.writer(file, lineterminator="\n")
         ranks = range(1, top + 1)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from inception.training.run import RunStart, RunSummary
 
 
+INTERRUPTED = 130  # exit status
 FEW = 50  # pictures to validate on below which the figures jump
 
 
@@ -23,14 +24,9 @@ def train(
         str | None, typer.Argument(help="Folder, tar shards, parquet or CSV of labelled pictures.")
     ] = None,
     model: Annotated[
-        str | None,
-        typer.Option(
-            help="Network, or a spec in JSON; that of --init, else googlenet_bn, by default."
-        ),
+        str | None, typer.Option(help="Network or spec in JSON; --init's, else googlenet_bn.")
     ] = None,
-    recipe: Annotated[
-        str, typer.Option(help="Settings by name: default or small-data.")
-    ] = "default",
+    recipe: Annotated[str, typer.Option(help="default or small-data.")] = "default",
     epochs: Annotated[int | None, typer.Option(help="Passes over the training set.")] = None,
     steps: Annotated[int | None, typer.Option(help="Updates; instead of epochs.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Side in px.")] = None,
@@ -61,32 +57,43 @@ def train(
     quiet: QuietOption = False,
 ) -> int:
     """Trains a network on a folder of pictures; Ctrl-C saves, --resume goes on."""
-    from inception.cli.output import write_json
-    from inception.errors import InputError
-    from inception.training.recipes import recipe as named_recipe
-    from inception.training.run import is_main_process
-
     options = {
         "model": model, "epochs": epochs, "steps": steps, "image_size": image_size,
         "batch_size": batch_size, "lr": lr, "augment": augment, "init": init, "freeze": freeze,
         "seed": seed, "threads": threads,
     }  # fmt: skip
-    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    given = {name: value for name, value in options.items() if value is not None}
     settings = [*(set_ or []), *([f"area={crop}"] if crop else [])]
+    _check(given, settings, out, resume)
+    config = _config(recipe, {**given, "device": device}, settings)
+    summary = _train(data, config, out, resume, printing=json != "-" and not quiet)
+    return INTERRUPTED if summary is None else _finish(summary, json)
+
+
+def _check(given: dict[str, Any], settings: list[str], out: str | None, resume: str | None) -> None:
+    from inception.errors import InputError
+
+    if "epochs" in given and "steps" in given:
+        raise InputError("give either --epochs or --steps")
     if resume is not None and (given or settings or out):
         names = ", ".join([*given, *settings, *(["out"] if out else [])])
         raise InputError(f"a resumed run keeps its settings; leave out: {names}")
-    if epochs is not None and steps is not None:
-        raise InputError("give either --epochs or --steps")
-    config = replace(named_recipe(recipe), device=device, **given).with_settings(settings)
-    summary = _train(data, config, out, resume, printing=json != "-" and not quiet)
-    if summary is None:
-        return 130
-    if not is_main_process():
-        return 0
-    write_json(summary.to_json(), json)
-    if json != "-":
-        _print_summary(summary)
+
+
+def _config(name: str, given: dict[str, Any], settings: list[str]) -> TrainConfig:
+    from inception.training.recipes import recipe
+
+    return replace(recipe(name), **given).with_settings(settings)
+
+
+def _finish(summary: RunSummary, json: str | None) -> int:
+    from inception.cli.output import write_json
+    from inception.training.run import is_main_process
+
+    if is_main_process():
+        write_json(summary.to_json(), json)
+        if json != "-":
+            _print_summary(summary)
     return 0
 
 

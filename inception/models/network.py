@@ -1,12 +1,14 @@
 """``InceptionNet``: a spec's stages, auxiliary heads and classifier as one torch module."""
 
 from collections.abc import Iterator, Mapping
+from itertools import takewhile
 from typing import Literal, overload
 
 import torch
 from torch import Tensor, nn
 
 from inception.models.cost import smallest_size, too_small
+from inception.models.layers import PoolLayer
 from inception.models.spec import Spec
 from inception.preprocessing import Preprocessing
 
@@ -66,6 +68,25 @@ class InceptionNet(nn.Module):
     def features(self, x: Tensor) -> dict[str, Tensor]:
         """What every stage gives, ``[N, C, H, W]`` by stage name, in order."""
         return dict(self._stages(x))
+
+    def embed(self, x: Tensor) -> Tensor:
+        """What the classifier's trained part sees, ``[N, features]``: the last stage, pooled."""
+        for _, features in self._stages(x):
+            x = features
+        for layer in self._pooling():
+            x = layer(x)
+        return x.flatten(1)
+
+    def trained_classifier(self) -> nn.Sequential:
+        """The classifier without its pooling: ``embed``'s features to logits; shares weights."""
+        skipped = len(self._pooling())
+        layers = list(self.classifier.children())
+        return nn.Sequential(*layers[skipped:])
+
+    def _pooling(self) -> list[nn.Module]:
+        """The classifier's first layers, as long as they have no weights and no chance in them."""
+        layers = list(self.classifier.children())
+        return list(takewhile(lambda layer: isinstance(layer, PoolLayer | nn.Flatten), layers))
 
     def logits_layers(self) -> Iterator[nn.Conv2d | nn.Linear]:
         """The last weighted layer of the classifier and of each head: those that know classes."""

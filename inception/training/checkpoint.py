@@ -43,6 +43,19 @@ class State:
     epochs_since_best: int = 0
     unreadable: dict[str, str] = field(default_factory=dict)
 
+    def better(self, accuracy: float, loss: float) -> bool:
+        """Whether a validation is the best so far, which it then becomes."""
+        better = (accuracy, -loss) > (self.best_accuracy, -self.best_loss)
+        if better:
+            self.best_accuracy, self.best_loss = accuracy, loss
+        self.epochs_since_best = 0 if better else self.epochs_since_best + 1
+        return better
+
+    def begin_epoch(self) -> None:
+        """Goes on to the next epoch, its sums at nothing."""
+        self.epoch, self.step, self.sums = self.epoch + 1, 0, {}
+        self.pictures, self.missed, self.seconds = 0, 0, 0.0
+
 
 def save_checkpoint(
     path: Path,

@@ -38,6 +38,9 @@ class TrainConfig:
             ``googlenet_bn``.
         init: a MODEL to start from; what does not fit is dropped or fresh, and said so.
         freeze: ``backbone`` trains the classifier and heads only, batch-norm statistics fixed.
+        cached_views: with a frozen backbone, views of each picture (as evaluated, then augmented
+            ones) that go through it once and for all; the classifier alone then trains on their
+            features, in seconds. 0 computes features anew for every step.
         image_size: side in pixels; the model's own by default.
         progressive: smaller sizes to begin with, each for an equal share of the epochs, before
             ``image_size``; validation is always at ``image_size``.
@@ -68,6 +71,7 @@ class TrainConfig:
     model: str | None = None
     init: str | None = None
     freeze: Freeze = "none"
+    cached_views: int = 0
     image_size: int | None = None
     progressive: tuple[int, ...] = ()
     eval_crop: float = 0.875
@@ -119,8 +123,9 @@ class TrainConfig:
         if any(size < 1 for size in self.progressive):
             raise InputError(f"progressive sizes must be above 0; got {self.progressive}")
         self.augmentation()
-        if self.weight_decay < 0 or self.aux_weight < 0 or self.seed < 0:
-            raise InputError("weight_decay, aux_weight and seed must not be negative")
+        for name in ("weight_decay", "aux_weight", "seed", "cached_views"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} must not be negative; got {getattr(self, name)}")
 
     def train_size(self, epoch: int, epochs: int) -> int:
         """Side in pixels of the training pictures of an epoch, counted from 0."""

@@ -216,14 +216,10 @@ class Training:
     def _take_in(self, evaluation: Evaluation) -> bool:
         """Ends the epoch in the state; whether this is the best validation so far."""
         s = self.state
-        better = (evaluation.top1_accuracy, -evaluation.loss) > (s.best_accuracy, -s.best_loss)
-        if better:
-            s.best_accuracy, s.best_loss = evaluation.top1_accuracy, evaluation.loss
-        s.epochs_since_best = 0 if better else s.epochs_since_best + 1
+        better = s.better(evaluation.top1_accuracy, evaluation.loss)
         s.unreadable |= dict(evaluation.unreadable)
         s.rows.append(self._row(evaluation))
-        s.epoch, s.step, s.sums = s.epoch + 1, 0, {}
-        s.pictures, s.missed, s.seconds = 0, 0, 0.0
+        s.begin_epoch()
         self.reports.epoch(s.rows[-1], better)
         return better
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
-import platform
 import signal
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,13 +15,9 @@ from typing import Any
 
 import torch
 
-from inception import __version__
-from inception.data.datasets import Data, Dataset, open_data
+from inception.data.datasets import Data, open_data
 from inception.data.loading import available_cores
-from inception.drawing import draw_confusion, draw_curves
 from inception.errors import InputError
-from inception.evaluation.evaluate import Evaluation
-from inception.files import write_text
 from inception.models import create_model, get_spec
 from inception.models.cost import cost
 from inception.models.network import InceptionNet
@@ -35,17 +27,16 @@ from inception.runtime.torch_engine import pick_device
 from inception.training.checkpoint import State, read_checkpoint
 from inception.training.config import TrainConfig
 from inception.training.loop import Interrupted, Reports, Training
+from inception.training.records import CONFIG, RunStart, record_best, record_epoch, record_start
+from inception.training.transfer import train_classifier
 from inception.weights.model_file import (
-    ModelInfo,
     Transplant,
     load_weights,
     read_info,
-    save_model,
     transplant,
 )
 
 LAST = "last.safetensors"
-CONFIG = "config.json"
 DEFAULT_MODEL = "googlenet_bn"
 
 
@@ -70,20 +61,6 @@ class RunSummary:
         """The summary as JSON values."""
         values = {**self.__dict__, "folder": str(self.folder), "model": str(self.model)}
         return values
-
-
-@dataclass(frozen=True)
-class RunStart:
-    """What a run is about to do, for whoever watches."""
-
-    folder: Path
-    data: str
-    spec: Spec
-    train: Dataset
-    val: Dataset
-    config: TrainConfig
-    transplant: Transplant | None
-    resumed_at: tuple[int, int] | None
 
 
 def train(
@@ -124,7 +101,7 @@ def train(
     moved = None if init is None else _start_from(network, init)
     start = RunStart(folder, str(opened.place), spec, train_set, val_set, config, moved, None)
     if is_main_process():
-        write_text(folder / CONFIG, _config_json(start, opened))
+        record_start(start)
     return _go(start, network, None, reports, started)
 
 
@@ -155,12 +132,16 @@ def _network_spec(config: TrainConfig, data: Data) -> tuple[Spec, Path | None]:
     init = find_model(config.init) if config.init else None
     if config.freeze != "none" and init is None:
         raise InputError("--freeze needs --init: weights that were never trained teach nothing")
+    if config.cached_views and config.freeze != "backbone":
+        raise InputError("cached_views needs --freeze backbone: else features change every step")
     own = init is not None and config.model is None
     spec = read_info(init).spec if init and own else _named_spec(config.model or DEFAULT_MODEL)
     size = config.image_size or spec.image_size
     for each in (*config.progressive, size):
         cost(spec, each)  # refuses a size too small for the network
     preprocessing = replace(spec.preprocessing, size=size, crop=config.eval_crop)
+    if config.cached_views:
+        spec = replace(spec, aux={})  # heads hang on features that are not kept
     return replace(spec, num_classes=len(data.classes), preprocessing=preprocessing), init
 
 
@@ -183,7 +164,7 @@ def _start_from(network: InceptionNet, init: Path) -> Transplant:
 def _new_folder(out: str | Path | None, spec: Spec, data: Data) -> Path:
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     folder = Path(out or Path("runs") / f"{spec.name}-{data.place.resolve().stem}-{stamp}")
-    if (folder / LAST).exists():
+    if (folder / LAST).exists() or (folder / RUN_MODEL).exists():
         raise InputError(f"{folder} holds a run already: `--resume {folder}` goes on with it")
     return folder
 
@@ -210,7 +191,7 @@ def _resume(
     moved = None
     if (folder / LAST).exists():
         state, _ = read_checkpoint(folder / LAST)
-    elif config.init:  # killed before its first checkpoint: it begins again
+    elif config.init:  # it has no checkpoint yet, and begins again
         moved = _start_from(network, find_model(config.init))
     at = None if state is None else (state.epoch, state.step)
     start = RunStart(folder, str(opened.place), spec, train_set, val_set, config, moved, at)
@@ -226,6 +207,8 @@ def _go(
 ) -> RunSummary:
     if is_main_process():
         started(start)
+    if start.config.cached_views:
+        return _go_cached(start, network, reports or Reports())
     with stop_signals() as stopping:
         training = Training(
             network,
@@ -240,8 +223,20 @@ def _go(
             training.resume(state)
         for evaluation, best in training.run():
             if is_main_process():
-                _record(start, training, evaluation, best)
+                record_epoch(start, training.state)
+                if best:
+                    weights, epoch = training.averaged.state_dict(), training.state.epoch
+                    record_best(start, weights, evaluation, epoch)
     return _summary(start, training.state)
+
+
+def _go_cached(start: RunStart, network: InceptionNet, reports: Reports) -> RunSummary:
+    """Seconds long, so it has no checkpoint: interrupted, it begins again from its cache."""
+    state, evaluation = train_classifier(network, start, reports)
+    summary = _summary(start, state)
+    record_epoch(start, state)
+    record_best(start, network.state_dict(), evaluation, summary.best_epoch)
+    return replace(summary, top1_accuracy=evaluation.top1_accuracy, loss=evaluation.loss)
 
 
 @contextmanager
@@ -262,90 +257,6 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def _record(start: RunStart, training: Training, evaluation: Evaluation, best: bool) -> None:
-    """Writes what an epoch changes in the run folder; the checkpoint follows."""
-    folder, rows = start.folder, training.state.rows
-    write_text(folder / "metrics.csv", _csv(rows))
-    write_text(
-        folder / "unreadable.csv",
-        _csv([{"path": p, "reason": r} for p, r in sorted(training.state.unreadable.items())]),
-    )
-    with (folder / "log.txt").open("a", encoding="utf-8") as log:
-        log.write(f"{datetime.now().isoformat(timespec='seconds')} {json.dumps(rows[-1])}\n")
-    draw_curves(rows, folder / "curves.png")
-    if best:
-        info = _model_info(start, evaluation, rows[-1]["epoch"])
-        save_model(folder / RUN_MODEL, training.averaged.state_dict(), info)
-        write_text(folder / "confusion.csv", _confusion_csv(evaluation))
-        draw_confusion(evaluation.confusion, evaluation.classes, folder / "confusion.png")
-
-
-def _confusion_csv(evaluation: Evaluation) -> str:
-    rows = zip(evaluation.classes, evaluation.confusion.tolist(), strict=True)
-    return _csv([{"true": c, **dict(zip(evaluation.classes, row, strict=True))} for c, row in rows])
-
-
-def _model_info(start: RunStart, evaluation: Evaluation, epoch: int) -> ModelInfo:
-    metrics = {
-        "top1_accuracy": evaluation.top1_accuracy,
-        "top5_accuracy": evaluation.top5_accuracy,
-        "loss": evaluation.loss,
-        "images": evaluation.images,
-        "epoch": epoch,
-    }
-    training = {
-        "config": start.config.to_json(),
-        "data": _data_json(start),
-        "versions": versions(),
-        "commit": commit(),
-    }
-    parents = (start.config.init,) if start.config.init else ()
-    return ModelInfo(start.spec, start.train.classes, metrics, training, parents=parents)
-
-
-def _data_json(start: RunStart) -> dict[str, Any]:
-    return {
-        "train": start.train.fingerprint(),
-        "val": start.val.fingerprint(),
-        "train_pictures": len(start.train),
-        "val_pictures": len(start.val),
-    }
-
-
-def _config_json(start: RunStart, data: Data) -> str:
-    values = {
-        "config": start.config.to_json(),
-        "data": {"place": str(data.place.resolve()), **_data_json(start)},
-        "classes": list(data.classes),
-        "model": start.spec.to_json(),
-        "versions": versions(),
-        "commit": commit(),
-    }
-    return json.dumps(values, indent=1)
-
-
-def versions() -> dict[str, str]:
-    """Versions of what computes."""
-    return {
-        "inception": __version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }
-
-
-def commit() -> str | None:
-    """The commit of this package's own repository, where it runs from one."""
-    here = Path(__file__).parent
-    command = ["git", "-C", str(here), "rev-parse", "--short=12", "HEAD"]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=10, env={**os.environ, "LC_ALL": "C"}
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
-
-
 def _summary(start: RunStart, state: State) -> RunSummary:
     best = max(state.rows, key=lambda row: (row["top1_accuracy"], -row["val_loss"]))
     return RunSummary(
@@ -358,15 +269,6 @@ def _summary(start: RunStart, state: State) -> RunSummary:
         loss=best["val_loss"],
         seconds=sum(row["seconds"] for row in state.rows),
     )
-
-
-def _csv(rows: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    if rows:
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    return text.getvalue()
 
 
 __all__ = ["Interrupted", "RunStart", "RunSummary", "resolve", "stop_signals", "train"]

@@ -1,0 +1,147 @@
+"""A classifier trained on the features of a frozen backbone, which each picture passes once."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from inception.data.loading import epoch_plan
+from inception.evaluation.evaluate import Evaluation, check_unreadable, evaluate_engine
+from inception.evaluation.metrics import log_loss, top_k_accuracy
+from inception.models.network import InceptionNet
+from inception.runtime.torch_engine import TorchEngine
+from inception.training.checkpoint import State
+from inception.training.config import TrainConfig
+from inception.training.feature_cache import Features, cached_features
+from inception.training.loop import Reports, peak_memory_mb
+from inception.training.losses import MAIN, losses_by_head
+from inception.training.optimisers import WeightAverage, create_optimiser, rate_at, set_rate
+from inception.training.records import RunStart
+
+
+def train_classifier(
+    network: InceptionNet, start: RunStart, reports: Reports
+) -> tuple[State, Evaluation]:
+    """Trains the classifier of ``network`` in place, leaving it at its best epoch's average.
+
+    Returns:
+        The run's rows, measured on cached features, and the evaluation of the whole network on
+        the validation pictures themselves.
+
+    Raises:
+        InputError: too many unreadable pictures.
+    """
+    config = start.config
+    began = time.perf_counter()
+    torch.set_num_threads(config.threads or 1)
+    network.to(config.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    train = cached_features(network, start.train, config, num_views=config.cached_views)
+    val = cached_features(network, start.val, config, num_views=1)
+    for features in (train, val):
+        bad = list(features.unreadable.items())
+        check_unreadable(len(bad), len(features.labels), bad, config.max_unreadable)
+    state = State(
+        unreadable={**train.unreadable, **val.unreadable},
+        seconds=time.perf_counter() - began,  # of the features, counted with the first epoch
+    )
+    ClassifierTraining(network.trained_classifier(), train, val, config, state).run(reports)
+    engine = TorchEngine(network, device=config.device, threads=config.threads)
+    evaluation = evaluate_engine(
+        engine,
+        start.val,
+        network.spec.preprocessing,
+        models=(network.spec.name,),
+        threads=config.threads,
+        max_unreadable=config.max_unreadable,
+    )
+    return state, evaluation
+
+
+class ClassifierTraining:
+    """A classifier in training on features, with all that changes while it is."""
+
+    def __init__(
+        self, head: nn.Sequential, train: Features, val: Features, config: TrainConfig, state: State
+    ) -> None:
+        self.head, self.averaged = head, copy.deepcopy(head)
+        self.train, self.val, self.config, self.state = train, val, config, state
+        self.optimiser = create_optimiser(head, config)
+        self.average = WeightAverage(head, self.averaged, config)
+        self.rows = np.flatnonzero(train.readable)
+        self.steps_per_epoch = math.ceil(len(self.rows) / config.batch_size)
+        self.total_steps = config.steps or config.epochs * self.steps_per_epoch
+
+    def run(self, reports: Reports) -> None:
+        """Trains to the end; the head ends with the averaged weights of the best epoch."""
+        best = copy.deepcopy(self.head.state_dict())
+        while self._global_step() < self.total_steps:
+            began = time.perf_counter()
+            self._train_epoch()
+            row = self._row(self.state.seconds + time.perf_counter() - began)
+            if better := self._take_in(row):
+                best = copy.deepcopy(self.averaged.state_dict())
+            reports.epoch(row, better)
+        self.head.load_state_dict(best)
+
+    def _train_epoch(self) -> None:
+        c, epoch = self.config, self.state.epoch
+        plan = epoch_plan(len(self.rows), c.batch_size, c.seed, epoch)
+        for chosen in plan[: self.total_steps - self._global_step()]:
+            self._step(self.rows[chosen], view=epoch % c.cached_views)
+
+    def _step(self, rows: npt.NDArray[np.int64], *, view: int) -> None:
+        c, step = self.config, self._global_step()
+        torch.manual_seed(c.seed + step)  # dropout depends on the step alone
+        set_rate(self.optimiser, rate_at(c, step, self.total_steps, self.steps_per_epoch))
+        labels = torch.from_numpy(self.train.labels[rows]).to(c.device)
+        logits = self.head.train()(self._features(self.train, rows, view))
+        loss = losses_by_head(logits, {}, labels, label_smoothing=c.label_smoothing)[MAIN]
+        self.optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        if c.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.head.parameters(), c.clip_norm)
+        self.optimiser.step()
+        self.average.update(step, self.total_steps)
+        s = self.state
+        s.sums[MAIN] = s.sums.get(MAIN, 0.0) + float(loss.detach()) * len(rows)
+        s.pictures, s.step = s.pictures + len(rows), s.step + 1
+
+    def _features(self, of: Features, rows: npt.NDArray[np.int64], view: int) -> Tensor:
+        values = np.asarray(of.values[rows, view], np.float32)
+        return torch.from_numpy(values).to(self.config.device)
+
+    @torch.inference_mode()
+    def _row(self, seconds: float) -> dict[str, Any]:
+        s, rows = self.state, np.flatnonzero(self.val.readable)
+        logits = self.averaged.eval()(self._features(self.val, rows, 0))
+        scores, labels = logits.softmax(dim=1).cpu().numpy(), self.val.labels[rows]
+        loss, step = s.sums[MAIN] / s.pictures, self._global_step()
+        return {
+            "epoch": s.epoch + 1,
+            "lr": rate_at(self.config, step, self.total_steps, self.steps_per_epoch),
+            "loss": loss,
+            f"loss_{MAIN}": loss,
+            "val_loss": log_loss(scores, labels),
+            "top1_accuracy": top_k_accuracy(scores, labels, k=1),
+            "top5_accuracy": top_k_accuracy(scores, labels, k=5),
+            "images_per_second": s.pictures / max(seconds, 1e-9),
+            "seconds": seconds,
+            "peak_memory_mb": peak_memory_mb(torch.device(self.config.device)),
+        }
+
+    def _take_in(self, row: dict[str, Any]) -> bool:
+        s = self.state
+        better = s.better(row["top1_accuracy"], row["val_loss"])
+        s.rows.append(row)
+        s.begin_epoch()
+        return better
+
+    def _global_step(self) -> int:
+        return self.state.epoch * self.steps_per_epoch + self.state.step
