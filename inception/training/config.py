@@ -26,7 +26,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 _POSITIVE = ("epochs", "steps", "batch_size", "accumulate", "lr", "step_epochs", "clip_norm",
              "patience", "threads", "checkpoint_s", "image_size")  # fmt: skip
 _SHARES = ("momentum", "label_smoothing", "average_decay", "average_start", "warmup", "eval_crop",
-           "max_unreadable", "rms_decay", "gamma")  # fmt: skip
+           "max_unreadable", "rms_decay", "gamma", "layer_decay")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class TrainConfig:
             ``googlenet_bn``.
         init: a MODEL to start from; what does not fit is dropped or fresh, and said so.
         freeze: ``backbone`` trains the classifier and heads only, batch-norm statistics fixed.
+        unfreeze_from: the first stage that trains again under ``freeze``, by name.
+        layer_decay: factor of the rate from each stage to the one before it.
         cached_views: with a frozen backbone, views of each picture (as evaluated, then augmented
             ones) that go through it once and for all; the classifier alone then trains on their
             features, in seconds. 0 computes features anew for every step.
@@ -71,6 +73,8 @@ class TrainConfig:
     model: str | None = None
     init: str | None = None
     freeze: Freeze = "none"
+    unfreeze_from: str | None = None
+    layer_decay: float = 1.0
     cached_views: int = 0
     image_size: int | None = None
     progressive: tuple[int, ...] = ()

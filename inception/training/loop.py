@@ -68,8 +68,8 @@ class Training:
         torch.set_num_threads(config.threads or available_cores())
         self.accelerator = Accelerator(cpu=config.device == "cpu")
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if config.freeze == "backbone":
-            freeze_backbone(network)
+        for stage in frozen_stages(network, config):
+            network.get_submodule(stage).requires_grad_(False)
         self.network = network.to(self.accelerator.device)
         self.averaged = copy.deepcopy(self.network)
         self.normalise = Normalise(network.spec.preprocessing).to(self.accelerator.device)
@@ -259,18 +259,19 @@ class Training:
         return {"network": self.network, "averaged": self.averaged}
 
 
-def freeze_backbone(network: InceptionNet) -> None:
-    """Only the classifier and the heads train from here on."""
-    for stage in network.spec.stages:
-        network.get_submodule(stage).requires_grad_(False)
+def frozen_stages(network: InceptionNet, config: TrainConfig) -> list[str]:
+    """The stages that do not train: none, all, or those before ``unfreeze_from``."""
+    stages = list(network.spec.stages)
+    if config.freeze == "none":
+        return []
+    return stages if config.unfreeze_from is None else stages[: stages.index(config.unfreeze_from)]
 
 
 def train_mode(network: InceptionNet, config: TrainConfig) -> None:
     """Training mode, but for frozen stages, whose batch-norm statistics stay as they are."""
     network.train()
-    if config.freeze == "backbone":
-        for stage in network.spec.stages:
-            network.get_submodule(stage).eval()
+    for stage in frozen_stages(network, config):
+        network.get_submodule(stage).eval()
 
 
 def peak_memory_mb(device: torch.device) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from inception.models.network import InceptionNet
 from inception.training.config import TrainConfig
 
 FIRST_RATE = 1 / 25  # one-cycle and warm-up start at this share of the peak
@@ -67,16 +68,26 @@ def create_optimiser(network: nn.Module, config: TrainConfig) -> torch.optim.Opt
 
 
 def _groups(network: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
-    trained = [(n, p) for n, p in network.named_parameters() if p.requires_grad]
-    weights = [p for _, p in trained if p.ndim > 1]
-    norms = [p for n, p in trained if p.ndim == 1 and ".norm." in n]
-    biases = [p for n, p in trained if p.ndim == 1 and ".norm." not in n]
-    groups = [
-        {"params": weights, "weight_decay": config.weight_decay, "scale": 1.0},
-        {"params": norms, "weight_decay": 0.0, "scale": 1.0},
-        {"params": biases, "weight_decay": 0.0, "scale": config.bias_lr},
+    """Parameters that share weight decay and a scale of the rate, with both."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, p in network.named_parameters():
+        if p.requires_grad:
+            matrix = p.ndim > 1
+            decay = config.weight_decay if matrix else 0.0
+            bias = not matrix and ".norm." not in name
+            scale = (config.bias_lr if bias else 1.0) * _depth_scale(network, name, config)
+            groups.setdefault((decay, scale), []).append(p)
+    return [
+        {"params": params, "weight_decay": decay, "scale": scale}
+        for (decay, scale), params in groups.items()
     ]
-    return [group for group in groups if group["params"]]
+
+
+def _depth_scale(network: nn.Module, name: str, config: TrainConfig) -> float:
+    """``layer_decay`` to the power of the stages between this parameter and the classifier."""
+    stages = list(network.spec.stages) if isinstance(network, InceptionNet) else []
+    stage = name.split(".")[0]
+    return config.layer_decay ** (len(stages) - stages.index(stage)) if stage in stages else 1.0
 
 
 def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:

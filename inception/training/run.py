@@ -17,7 +17,7 @@ import torch
 
 from inception.data.datasets import Data, open_data
 from inception.data.loading import available_cores
-from inception.errors import InputError
+from inception.errors import InputError, unknown
 from inception.models import create_model, get_spec
 from inception.models.cost import cost
 from inception.models.network import InceptionNet
@@ -134,9 +134,13 @@ def _network_spec(config: TrainConfig, data: Data) -> tuple[Spec, Path | None]:
         raise InputError("--freeze needs --init: weights that were never trained teach nothing")
     if config.cached_views and config.freeze != "backbone":
         raise InputError("cached_views needs --freeze backbone: else features change every step")
+    if config.unfreeze_from and (config.freeze == "none" or config.cached_views):
+        raise InputError("unfreeze_from needs --freeze backbone, and no cached_views")
     own = init is not None and config.model is None
     spec = read_info(init).spec if init and own else _named_spec(config.model or DEFAULT_MODEL)
     size = config.image_size or spec.image_size
+    if config.unfreeze_from not in (None, *spec.stages):
+        raise unknown("stage", str(config.unfreeze_from), spec.stages)
     for each in (*config.progressive, size):
         cost(spec, each)  # refuses a size too small for the network
     preprocessing = replace(spec.preprocessing, size=size, crop=config.eval_crop)

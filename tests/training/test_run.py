@@ -22,7 +22,8 @@ from inception.models.spec import Dropout, map_spec
 from inception.prediction import load
 from inception.training.checkpoint import State
 from inception.training.config import TrainConfig
-from inception.training.loop import Interrupted, Reports, freeze_backbone, train_mode
+from inception.training.loop import Interrupted, Reports
+from inception.training.optimisers import create_optimiser
 from inception.training.run import RunStart, train
 
 TINY = TrainConfig(
@@ -203,15 +204,27 @@ def test_starting_from_a_model_replaces_its_classifiers_and_names_them(
     assert load(tmp_path / "tuned").info.parents == (str(finished),)
 
 
-def test_a_frozen_backbone_stays_in_eval_mode() -> None:
+@pytest.mark.parametrize("unfrozen", [None, "inception_5a"])
+def test_frozen_stages_neither_train_nor_keep_statistics(
+    finished: Path, colours: Path, tmp_path: Path, unfrozen: str | None
+) -> None:
+    config = replace(TINY, init=str(finished), freeze="backbone", unfreeze_from=unfrozen, epochs=1)
+    train(colours, config, out=tmp_path / "tuned")
+    before, after = weights(finished), weights(tmp_path / "tuned")
+    changed = {n.split(".")[0] for n in before if not torch.equal(before[n], after[n])}
+    again = {"inception_5a", "inception_5b"} if unfrozen else set()
+    assert changed == {"classifier", "aux"} | again
+
+
+def test_earlier_stages_take_smaller_steps() -> None:
     network = create_model("googlenet_small", num_classes=2)
-    freeze_backbone(network)
-    train_mode(network, replace(TINY, freeze="backbone"))
-    norms = [m for n, m in network.named_modules() if n.startswith("inception_3a.")]
-    assert not any(m.training for m in norms)
-    assert network.classifier.training
-    trained = {n.split(".")[0] for n, p in network.named_parameters() if p.requires_grad}
-    assert trained == {"aux", "classifier"}
+    optimiser = create_optimiser(network, replace(TINY, layer_decay=0.5))
+    scale = {id(p): g["scale"] for g in optimiser.param_groups for p in g["params"]}
+    scales = {n: scale[id(p)] for n, p in network.named_parameters()}
+    assert scales["classifier.logits.linear.weight"] == 1.0
+    assert scales["inception_5b.conv1x1.conv.weight"] == 0.5
+    assert scales["inception_5a.conv1x1.norm.bias"] == 0.25
+    assert scales["conv1.conv.weight"] == 0.5 ** len(network.spec.stages)
 
 
 def test_a_batch_cut_into_parts_takes_the_same_step(colours: Path, tmp_path: Path) -> None:
@@ -269,6 +282,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_good_model(
     ("change", "message"),
     [
         ({"freeze": "backbone"}, "--freeze needs --init"),
+        ({"unfreeze_from": "inception_5a"}, "unfreeze_from needs --freeze backbone"),
         ({"image_size": 2}, "googlenet_small needs pictures of at least 4 px"),
         ({"model": "googlnet"}, "no model named 'googlnet'; did you mean 'googlenet'"),
         ({"model": "missing.json"}, "missing.json: not a network's description"),
