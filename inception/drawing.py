@@ -1,4 +1,7 @@
-"""Pictures of numbers: training curves and confusion matrices. Imports matplotlib when it draws."""
+"""Pictures of numbers: training curves, confusion matrices, models × crops.
+
+Imports matplotlib when it draws.
+"""
 
 from __future__ import annotations
 
@@ -51,6 +54,29 @@ def draw_confusion(counts: npt.NDArray[np.int64], classes: Sequence[str], path: 
     axes.set(xlabel="predicted", ylabel="true")
     if len(classes) <= MOST_CLASSES:
         _write_counts(axes, counts, shares, classes)
+    _save(figure, path)
+
+
+def draw_grid(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Top-1 error against crops, one line a number of models, as a PNG.
+
+    Args:
+        rows: with ``models``, ``crops`` and ``top1_error``, from 0 to 1.
+        path: of the picture.
+    """
+    figure = _figure(6, 4)
+    axes = figure.subplots()
+    for number in dict.fromkeys(row["models"] for row in rows):
+        line = [row for row in rows if row["models"] == number]
+        crops, errors = [r["crops"] for r in line], [100 * r["top1_error"] for r in line]
+        axes.plot(crops, errors, marker="o", label=f"{number} model{'s' * (number > 1)}")
+    ticks = sorted({row["crops"] for row in rows})
+    axes.set_xscale("log")
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.set_xticks([], minor=True)
+    axes.set(xlabel="crops of each picture", ylabel="top-1 error, %")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
     _save(figure, path)
 
 

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from inception.cli.output import DeviceOption, JsonOption, QuietOption, ThreadsOption
+from inception.errors import InputError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from inception.evaluation.evaluate import Evaluation
+    from inception.evaluation.grid import Grid
 
 MOST_CLASSES = 20  # in the printed confusion matrix
+SEEN = ("all", "train")  # splits that hold pictures which were learnt from
+SEEN_WARNING = "a model trained on these pictures has seen them: no measure of new ones"
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A .safetensors file or a run folder.")],
-    data: Annotated[str, typer.Argument(help="Folder, tar shards, parquet or CSV.")],
-    crops: Annotated[int, typer.Option(help="Squares shown of each picture: 1 or 10.")] = 1,
+    arguments: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL... DATA",
+            help="A .safetensors file or a run folder, or several as an ensemble; then a folder, "
+            "tar shards, parquet or CSV.",
+        ),
+    ],
+    crops: Annotated[int, typer.Option(help="Squares of each picture: 1, 10, 12 or 144.")] = 1,
+    grid: Annotated[bool, typer.Option("--grid", help="Models × crops, as a table.")] = False,
     split: Annotated[
         str | None, typer.Option(help="train, val or test; val, else test, else all by default.")
     ] = None,
@@ -29,19 +45,29 @@ def evaluate(
     ] = 0.01,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="The grid as CSV.")] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="PNG", help="The grid drawn.")] = None,
     json: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Measures a model on labelled pictures: top-1, top-5, loss, per class, confusion."""
-    from inception.cli.output import progress, write_json
-    from inception.evaluation.evaluate import evaluate
+    """Measures a model, or several together, on labelled pictures: top-1, top-5, loss, confusion.
 
+    With --grid the first model alone and all of them, by 1, 10 and 144 crops, as in the paper.
+    """
+    from inception.cli.output import progress
+    from inception.evaluation.evaluate import evaluate
+    from inception.evaluation.grid import evaluate_grid
+
+    models, data = _models_and_data(arguments)
+    _check_grid_options(grid, crops, csv, plot)
+    measure: Callable[..., Evaluation | Grid] = evaluate_grid
+    if not grid:
+        measure = partial(evaluate, crops=crops)
     with progress(quiet=quiet) as bar:
         task = bar.add_task("evaluating", total=None)
-        result = evaluate(
-            model,
+        result = measure(
+            models,
             data,
-            crops=crops,
             split=split,
             limit=limit,
             engine=engine,
@@ -51,35 +77,112 @@ def evaluate(
             threads=threads,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-    write_json(result.to_json(), json)
+    _report(result, json, csv, plot, quiet=quiet)
+
+
+def _models_and_data(arguments: Sequence[str]) -> tuple[list[str], str]:
+    *models, data = arguments
+    if not models:
+        raise InputError(f"a model and a data set are needed: inception evaluate MODEL... {data}")
+    return models, data
+
+
+def _check_grid_options(grid: bool, crops: int, csv: Path | None, plot: Path | None) -> None:
+    if grid and crops != 1:
+        raise InputError(f"--grid has crops of its own, 1, 10 and 144; leave out --crops {crops}")
+    if not grid and (csv or plot):
+        raise InputError("--csv and --plot are of the grid; add --grid")
+
+
+def _report(
+    result: Evaluation | Grid, json: str | None, csv: Path | None, plot: Path | None, *, quiet: bool
+) -> None:
+    from inception.cli.output import csv_text, write_json
+    from inception.drawing import draw_grid
+    from inception.evaluation.grid import Grid
+    from inception.files import write_text
+
+    for path, reason in result.unreadable:
+        typer.echo(f"unreadable: {path}: {reason}", err=True)
     if json != "-":
-        print_evaluation(result)
+        if isinstance(result, Grid):
+            print_grid(result, quiet=quiet)
+        else:
+            print_evaluation(result, quiet=quiet)
+    values = result.to_json()
+    write_json(values, json)
+    if csv and isinstance(values, list):
+        write_text(csv, csv_text(values))
+    if plot and isinstance(values, list):
+        draw_grid(values, plot)
 
 
-def print_evaluation(result: Evaluation) -> None:
-    """Prints the table of classes and one line with the result."""
-    from inception.cli.output import console, percent, table
+def print_evaluation(result: Evaluation, *, quiet: bool = False) -> None:
+    """Prints the table of classes, unless ``quiet``, and one line with the result."""
+    from inception.cli.output import console, percent
 
     out = console()
+    if not quiet:
+        out.print(_class_table(result))
+    top5 = f", top-5 {percent(result.top5_accuracy)}" if len(result.classes) > 5 else ""
+    crops = "1 crop" if result.crops == 1 else f"{result.crops} crops"
+    together = f" by {len(result.models)} models together" if len(result.models) > 1 else ""
+    out.print(
+        f"top-1 {percent(result.top1_accuracy)}{top5}, loss {result.loss:.4f}{together} on "
+        f"{result.images:,} pictures ({result.split}), {crops} each; "
+        f"{result.images_per_second:.0f} images/s ({result.engine})"
+    )
+    if result.split in SEEN:
+        out.print(SEEN_WARNING)
+
+
+def _class_table(result: Evaluation) -> Table:
+    from inception.cli.output import percent, table
+
     per_class = result.per_class()
+    columns = ["class", "images", "accuracy"]
+    counts: list[list[str]] = [[] for _ in per_class]
     if len(result.classes) <= MOST_CLASSES:
-        columns = ["class", "images", "accuracy", *(f"as {c}" for c in result.classes)]
+        columns += [f"as {c}" for c in result.classes]
         counts = [[str(n) if n else "·" for n in row] for row in result.confusion.tolist()]
-    else:
-        columns, counts = ["class", "images", "accuracy"], [[] for _ in per_class]
     rows = [
         [row["class"], str(row["images"]), percent(row["accuracy"]), *count]
         for row, count in zip(per_class, counts, strict=True)
     ]
-    out.print(table(columns, rows))
-    for path, reason in result.unreadable:
-        typer.echo(f"unreadable: {path}: {reason}", err=True)
-    top5 = f", top-5 {percent(result.top5_accuracy)}" if len(result.classes) > 5 else ""
-    crops = "1 crop" if result.crops == 1 else f"{result.crops} crops"
+    return table(columns, rows)
+
+
+def print_grid(result: Grid, *, quiet: bool = False) -> None:
+    """Prints models × crops as the paper's table, unless ``quiet``, and what it was measured on."""
+    from inception.cli.output import console
+
+    out = console()
+    if not quiet:
+        out.print(_grid_table(result))
     out.print(
-        f"top-1 {percent(result.top1_accuracy)}{top5}, loss {result.loss:.4f} on "
-        f"{result.images:,} pictures ({result.split}), {crops} each; "
-        f"{result.images_per_second:.0f} images/s ({result.engine})"
+        f"on {result.images:,} pictures ({result.split}, {result.engine}); cost: network "
+        "evaluations for a picture; vs base: points of error"
     )
-    if result.split in ("all", "train"):
-        out.print("a model trained on these pictures has seen them: no measure of new ones")
+    if result.split in SEEN:
+        out.print(SEEN_WARNING)
+
+
+def _grid_table(result: Grid) -> Table:
+    from inception.cli.output import percent, table
+
+    errors = ("top-1 error", "vs base", "top-5 error", "vs base")
+    columns = ["models", "crops", "cost", "multiply-adds", *errors, "s/picture"]
+    rows = [
+        [
+            *(str(row.models), str(row.crops), str(row.cost), f"{row.multiply_adds / 1e9:,.3f} G"),
+            *(percent(row.top1_error), _points(row.top1_difference, row.cost)),
+            *(percent(row.top5_error), _points(row.top5_difference, row.cost)),
+            f"{row.seconds_per_picture:.4f}",
+        ]
+        for row in result.rows
+    ]
+    return table(columns, rows, left=0)
+
+
+def _points(difference: float, cost: int) -> str:
+    return "base" if cost == 1 else f"{100 * difference:+.2f}"

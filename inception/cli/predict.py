@@ -28,7 +28,9 @@ def predict(
         ),
     ],
     top: Annotated[int, typer.Option(min=1, help="Classes to give for each picture.")] = 5,
-    crops: Annotated[int, typer.Option(help="Squares shown of each picture: 1 or 10.")] = 1,
+    crops: Annotated[
+        int, typer.Option(help="Squares shown of each picture: 1, 10, 12 or 144.")
+    ] = 1,
     engine: Annotated[str, typer.Option(help="auto or torch.")] = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Squares in one run.")] = 32,
     csv_file: Annotated[

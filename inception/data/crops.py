@@ -1,9 +1,8 @@
-"""The squares of a picture that a network is shown in evaluation: one, or the ten of the paper."""
+"""The squares of a picture that a network is shown in evaluation: 1, 10, 12, or the paper's 144."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -19,7 +18,9 @@ FILTERS: dict[Interpolation, Image.Resampling] = {
     "area": Image.Resampling.BOX,
     "lanczos": Image.Resampling.LANCZOS,
 }
-COUNTS = (1, 10)
+COUNTS = (1, 10, 12, 144)
+SCALES = (256, 288, 320, 352)  # short sides of the 144 (arXiv:1409.4842 §7) for inputs of BASE px
+BASE = 224
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,15 @@ class Crop:
         resized: ``(height, width)`` of the whole picture after the resize.
         top: rows above the square.
         left: columns to its left.
-        size: its side in pixels.
+        side: its side in pixels.
+        size: the side to which it is then brought, the network's.
         mirror: whether left and right are swapped.
     """
 
     resized: tuple[int, int]
     top: int
     left: int
+    side: int
     size: int
     mirror: bool = False
 
@@ -44,27 +47,33 @@ class Crop:
 def check_crops(count: int) -> None:
     """Raises ``InputError`` where crops of that number are not defined."""
     if count not in COUNTS:
-        raise InputError(f"crops are {' or '.join(map(str, COUNTS))}; got {count}")
+        *most, last = map(str, COUNTS)
+        raise InputError(f"crops are {', '.join(most)} or {last}; got {count}")
 
 
 def crops(height: int, width: int, preprocessing: Preprocessing, count: int = 1) -> list[Crop]:
     """Where the crops of a picture of ``height`` by ``width`` pixels lie.
 
-    One is the centre; ten are the four corners and the centre, then the same mirrored.
+    One is the centre. Ten are the four corners and the centre; 12 are, of the centre square of the
+    resized picture, corners, centre and the whole; 144 are the same six of three squares along the
+    long side at each of four scales. All are followed by their mirrored selves. The 144 keep the
+    picture's proportions even where the network squashes.
 
     Raises:
         InputError: any other count.
     """
     check_crops(count)
-    resized = resized_shape(height, width, preprocessing)
-    size = preprocessing.size
-    bottom, right = resized[0] - size, resized[1] - size
-    centre = Crop(resized, round(bottom / 2), round(right / 2), size)
+    size, resized = preprocessing.size, resized_shape(height, width, preprocessing)
+    five = _five(resized, size)
     if count == 1:
-        return [centre]
-    corners = [Crop(resized, top, left, size) for top in (0, bottom) for left in (0, right)]
-    five = [*corners, centre]
-    return five + [Crop(c.resized, c.top, c.left, c.size, mirror=True) for c in five]
+        return [five[-1]]
+    if count == 10:
+        return _and_mirrored(five)
+    if count == 12:
+        return _and_mirrored(_six(_squares(resized)[1], size))
+    shapes = [_short_side(height, width, round(s * size / BASE)) for s in SCALES]
+    squares = [square for shape in shapes for square in _squares(shape)]
+    return _and_mirrored([crop for square in squares for crop in _six(square, size)])
 
 
 def resized_shape(height: int, width: int, preprocessing: Preprocessing) -> tuple[int, int]:
@@ -74,53 +83,93 @@ def resized_shape(height: int, width: int, preprocessing: Preprocessing) -> tupl
     side = preprocessing.resized
     if preprocessing.resize == "squash":
         return side, side
-    if height <= width:
-        return side, int(side * width / height)
-    return int(side * height / width), side
+    return _short_side(height, width, side)
 
 
 def cut(picture: Picture, where: Sequence[Crop], preprocessing: Preprocessing) -> Picture:
     """The crops, ``uint8 [crops, size, size, 3]``; whichever resizes fewer pixels is done.
 
-    That is the whole picture once, or each crop by itself, which also keeps a picture of
-    1000:1 from becoming a huge one.
+    That is the whole picture once for each ``resized``, or each crop by itself, which also keeps a
+    picture of 1000:1 from becoming a huge one. Mirrored crops are made from the plain ones.
     """
-    if preprocessing.resize == "central":
-        picture = _central(picture, preprocessing.crop)
-    image = Image.fromarray(picture)
-    kernel = FILTERS[preprocessing.interpolation]
-    out = []
-    for resized, group in groupby(where, key=lambda crop: crop.resized):
-        same = list(group)
-        if math.prod(resized) >= sum(c.size**2 for c in same):
-            out += [_mirrored(_resized_crop(image, c, kernel), c) for c in same]
-            continue
-        whole = np.asarray(image.resize(resized[::-1], kernel))
-        for c in same:
-            out.append(_mirrored(whole[c.top : c.top + c.size, c.left : c.left + c.size], c))
-    return np.stack(out)
+    image, kernel = Image.fromarray(picture), FILTERS[preprocessing.interpolation]
+    plain = list(dict.fromkeys(replace(crop, mirror=False) for crop in where))
+    made: dict[Crop, Picture] = {}
+    for resized in dict.fromkeys(crop.resized for crop in plain):
+        same = [crop for crop in plain if crop.resized == resized]
+        made |= zip(same, _cut_resized(image, resized, same, kernel), strict=True)
+    pictures = [made[replace(crop, mirror=False)] for crop in where]
+    return np.stack([p[:, ::-1] if c.mirror else p for p, c in zip(pictures, where, strict=True)])
 
 
 def views(picture: Picture, preprocessing: Preprocessing, count: int = 1) -> Picture:
     """A picture as a network is shown it: ``uint8 [count, size, size, 3]``."""
+    if preprocessing.resize == "central" and count != 144:
+        picture = _central(picture, preprocessing.crop)
     where = crops(picture.shape[0], picture.shape[1], preprocessing, count)
     return cut(picture, where, preprocessing)
 
 
-def _resized_crop(image: Image.Image, crop: Crop, kernel: Image.Resampling) -> Picture:
-    """Only what the crop keeps is resized; the same pixels as resizing all and cutting."""
+def _short_side(height: int, width: int, side: int) -> tuple[int, int]:
+    """``(height, width)`` with the short one brought to ``side``, in proportion."""
+    if height <= width:
+        return side, int(side * width / height)
+    return int(side * height / width), side
+
+
+def _squares(resized: tuple[int, int]) -> list[Crop]:
+    """The squares of the short side at the start, middle and end of the long one."""
+    side = min(resized)
+    down, across = resized[0] - side, resized[1] - side
+    places = [(0, 0), (down // 2, across // 2), (down, across)]
+    return [Crop(resized, top, left, side, side) for top, left in places]
+
+
+def _five(shape: tuple[int, int], size: int) -> list[Crop]:
+    """Four corners and the centre."""
+    bottom, right = shape[0] - size, shape[1] - size
+    corners = [(top, left) for top in (0, bottom) for left in (0, right)]
+    places = [*corners, (round(bottom / 2), round(right / 2))]
+    return [Crop(shape, top, left, size, size) for top, left in places]
+
+
+def _six(square: Crop, size: int) -> list[Crop]:
+    """Four corners and the centre of a square, and the whole of it brought to ``size``."""
+    five = [
+        replace(c, resized=square.resized, top=square.top + c.top, left=square.left + c.left)
+        for c in _five((square.side, square.side), size)
+    ]
+    return [*five, replace(square, size=size)]
+
+
+def _and_mirrored(plain: list[Crop]) -> list[Crop]:
+    return plain + [replace(crop, mirror=True) for crop in plain]
+
+
+def _cut_resized(
+    image: Image.Image, resized: tuple[int, int], same: Sequence[Crop], kernel: Image.Resampling
+) -> list[Picture]:
+    """Plain crops of one resize; the same pixels whether all is resized or each by itself."""
+    if math.prod(resized) < sum(c.side**2 for c in same):
+        whole = image.resize(resized[::-1], kernel)
+        squares = [whole.crop((c.left, c.top, c.left + c.side, c.top + c.side)) for c in same]
+    else:
+        squares = [image.resize((c.side, c.side), kernel, box=_box(image, c)) for c in same]
+    return [
+        np.asarray(square if c.size == c.side else square.resize((c.size, c.size), kernel))
+        for square, c in zip(squares, same, strict=True)
+    ]
+
+
+def _box(image: Image.Image, crop: Crop) -> tuple[float, float, float, float]:
+    """``left, top, right, bottom`` of the crop in the picture before the resize."""
     down, across = image.height / crop.resized[0], image.width / crop.resized[1]
-    box = (
+    return (
         crop.left * across,
         crop.top * down,
-        min((crop.left + crop.size) * across, image.width),
-        min((crop.top + crop.size) * down, image.height),
+        min((crop.left + crop.side) * across, image.width),
+        min((crop.top + crop.side) * down, image.height),
     )
-    return np.asarray(image.resize((crop.size, crop.size), kernel, box=box))
-
-
-def _mirrored(picture: Picture, crop: Crop) -> Picture:
-    return picture[:, ::-1] if crop.mirror else picture
 
 
 def _central(picture: Picture, share: float) -> Picture:

@@ -1,30 +1,51 @@
-"""A model on a labelled set."""
+"""A model, or several as an ensemble, on a labelled set."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from inception.data.datasets import Dataset, open_data
+from inception.data.images import UnreadableImageError
 from inception.errors import InputError
-from inception.evaluation.metrics import Floats, Labels, confusion_matrix, log_loss, top_k_accuracy
-from inception.prediction import find_model
+from inception.evaluation.ensemble import Models, find_ensemble
+from inception.evaluation.metrics import Labels, Tally
 from inception.preprocessing import Preprocessing
-from inception.runtime import Engine, create_engine
-from inception.runtime.pipeline import classify
-from inception.weights.model_file import read_info
+from inception.runtime import Engine
+from inception.runtime.pipeline import Member, Opinions, ask
+
+Progress = Callable[[int, int], None]  # pictures done, and in all
 
 MAX_UNREADABLE = 0.01  # share of pictures that may be unreadable
 
 
+def no_progress(done: int, total: int) -> None:
+    """Tells nobody."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """How the pictures are gone through; the fields are arguments of ``evaluate``."""
+
+    batch_size: int = 64
+    threads: int | None = None
+    max_unreadable: float = MAX_UNREADABLE
+    progress: Progress = no_progress
+
+
+class Cell(NamedTuple):
+    """One way of asking: the first so many models, and how many crops of each picture."""
+
+    models: int
+    crops: int
+
+
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model reached on a set; accuracies from 0 to 1.
+    """What a model, or several together, reached on a set; accuracies from 0 to 1.
 
     Attributes:
         confusion: ``[classes, classes]``, rows true, columns predicted.
@@ -76,7 +97,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: str | Path,
+    model: Models,
     data: str | Path,
     *,
     crops: int = 1,
@@ -87,40 +108,33 @@ def evaluate(
     batch_size: int = 64,
     threads: int | None = None,
     max_unreadable: float = MAX_UNREADABLE,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> Evaluation:
-    """A MODEL on a data set, in the order of the model's own classes.
+    """A MODEL, or several as an ensemble, on a data set, in the order of the models' own classes.
+
+    Probabilities are averaged over the crops of a picture, then over the models.
 
     Args:
-        model: a MODEL (``prediction.find_model``).
+        model: a MODEL (``prediction.find_model``) or a list of them, which have the same classes.
         data: a data set (``data.datasets.open_data``).
-        crops: squares shown of each picture, 1 or 10.
+        crops: squares shown of each picture: 1, 10, 12 or 144.
         split: by default val, else test, else all.
         limit: evaluate only so many pictures, drawn once and for all.
         engine: ``auto`` picks.
         device: ``auto``, ``cpu`` or ``cuda``.
-        batch_size: squares in one run of the network.
+        batch_size: most squares in one run of a network.
         threads: by default as many as there are cores.
         max_unreadable: a larger share of unreadable pictures is an error.
         progress: told pictures done and in all.
 
     Raises:
-        InputError: no such model or data, classes the model does not know, too many unreadable.
+        InputError: no such model or data, classes that differ, too many unreadable.
     """
-    path = find_model(model)
-    info = read_info(path)
-    dataset = open_data(data).for_evaluation(split).limited(limit).with_classes(info.classes)
-    return evaluate_engine(
-        create_engine(path, engine, device=device, threads=threads),
-        dataset,
-        info.preprocessing,
-        models=(str(model),),
-        crops=crops,
-        batch_size=batch_size,
-        threads=threads,
-        max_unreadable=max_unreadable,
-        progress=progress,
-    )
+    ensemble = find_ensemble(model)
+    dataset = open_data(data).for_evaluation(split).limited(limit).with_classes(ensemble.classes)
+    members = ensemble.open(engine, device=device, threads=threads)
+    how = Pass(batch_size, threads, max_unreadable, progress)
+    return _evaluate(members, dataset, ensemble.names, crops, how)
 
 
 def evaluate_engine(
@@ -133,47 +147,80 @@ def evaluate_engine(
     batch_size: int = 64,
     threads: int | None = None,
     max_unreadable: float = MAX_UNREADABLE,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> Evaluation:
-    """As ``evaluate``, with what it opens already open."""
+    """As ``evaluate`` for one model, with what it opens already open."""
+    how = Pass(batch_size, threads, max_unreadable, progress)
+    return _evaluate([Member(engine, preprocessing)], dataset, models, crops, how)
+
+
+def _evaluate(
+    members: Sequence[Member], dataset: Dataset, models: Sequence[str], crops: int, how: Pass
+) -> Evaluation:
     began = time.perf_counter()
-    answers = classify(
-        engine,
-        range(len(dataset)),
-        dataset.read,
-        preprocessing,
-        crops=crops,
-        batch_size=batch_size,
-        threads=threads,
-    )
-    probabilities: list[Floats] = []
-    rows: list[int] = []
-    unreadable: list[tuple[str, str]] = []
-    for done, answer in enumerate(answers, start=1):
-        if answer.probabilities is None:
-            unreadable.append(
-                (dataset.path(answer.item), answer.error.reason if answer.error else "")
-            )
-        else:
-            rows.append(answer.item)
-            probabilities.append(answer.probabilities)
-        progress(done, len(dataset))
-    check_unreadable(len(unreadable), len(dataset), unreadable, max_unreadable)
-    scores, labels = np.stack(probabilities), dataset.labels[rows]
+    cell = Cell(len(members), crops)
+    tallies, unreadable = tally_cells(members, dataset, [cell], how)
+    tally = tallies[cell]
     return Evaluation(
         classes=dataset.classes,
-        images=len(rows),
-        top1_accuracy=top_k_accuracy(scores, labels, k=1),
-        top5_accuracy=top_k_accuracy(scores, labels, k=5),
-        loss=log_loss(scores, labels),
-        confusion=confusion_matrix(scores.argmax(axis=1), labels, classes=len(dataset.classes)),
-        unreadable=tuple(unreadable),
+        images=tally.images,
+        top1_accuracy=tally.accuracy(1),
+        top5_accuracy=tally.accuracy(5),
+        loss=tally.loss,
+        confusion=tally.confusion,
+        unreadable=unreadable,
         crops=crops,
         models=tuple(models),
         split=dataset.name,
-        engine=engine.name,
+        engine=engine_names(members),
         seconds=time.perf_counter() - began,
     )
+
+
+def tally_cells(
+    members: Sequence[Member], dataset: Dataset, cells: Sequence[Cell], how: Pass
+) -> tuple[dict[Cell, Tally], tuple[tuple[str, str], ...]]:
+    """Counts for each cell, from one pass over the pictures; and the unreadable ones.
+
+    A picture's crops run through a network once, whatever the number of cells that use them.
+
+    Raises:
+        InputError: crops of that number are not defined, too many unreadable.
+    """
+    counts = list(dict.fromkeys(cell.crops for cell in cells))
+    tallies = {cell: Tally(len(dataset.classes)) for cell in cells}
+    unreadable: list[tuple[str, str]] = []
+    told = ask(
+        members,
+        range(len(dataset)),
+        dataset.read,
+        counts=counts,
+        batch_size=how.batch_size,
+        threads=how.threads,
+    )
+    for done, (index, opinions) in enumerate(told, start=1):
+        if isinstance(opinions, UnreadableImageError):
+            unreadable.append((dataset.path(index), opinions.reason))
+        else:
+            _add(tallies, counts, opinions, int(dataset.labels[index]))
+        how.progress(done, len(dataset))
+    check_unreadable(len(unreadable), len(dataset), unreadable, how.max_unreadable)
+    return tallies, tuple(unreadable)
+
+
+def _add(
+    tallies: Mapping[Cell, Tally], counts: Sequence[int], opinions: Opinions, label: int
+) -> None:
+    for cell, tally in tallies.items():
+        column = counts.index(cell.crops)
+        together = opinions.probabilities[: cell.models, column].mean(axis=0)  # over the models
+        seconds = float(opinions.seconds[: cell.models, column].sum())
+        tally.add(together, label, seconds)
+
+
+def engine_names(members: Sequence[Member]) -> str:
+    """The members' engines, each once."""
+    return ", ".join(dict.fromkeys(member.engine.name for member in members))
 
 
 def check_unreadable(count: int, total: int, paths: Sequence[tuple[str, str]], most: float) -> None:

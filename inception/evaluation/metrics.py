@@ -38,3 +38,39 @@ def confusion_matrix(predicted: Labels, labels: Labels, *, classes: int) -> Labe
     """``[classes, classes]`` counts: rows are the true classes, columns the predicted ones."""
     counts = np.bincount(labels * classes + predicted, minlength=classes * classes)
     return counts.reshape(classes, classes)
+
+
+class Tally:
+    """Running counts of answers; its memory depends on the number of classes alone.
+
+    Attributes:
+        images: pictures counted.
+        confusion: ``[classes, classes]``, rows true, columns predicted.
+        seconds: the engine's, for all pictures.
+    """
+
+    def __init__(self, classes: int) -> None:
+        self.images = 0
+        self.confusion = np.zeros((classes, classes), np.int64)
+        self.seconds = 0.0
+        self._right = {1: 0.0, 5: 0.0}
+        self._loss = 0.0
+
+    def add(self, probabilities: Floats, label: int, seconds: float = 0.0) -> None:
+        """Counts one picture: probabilities ``[classes]``, its class, the engine's seconds."""
+        scores, labels = probabilities[None], np.array([label])  # [1, classes], [1]
+        for k in self._right:
+            self._right[k] += top_k_accuracy(scores, labels, k=k)
+        self._loss += log_loss(scores, labels)
+        self.confusion[label, scores.argmax()] += 1
+        self.images += 1
+        self.seconds += seconds
+
+    def accuracy(self, k: int) -> float:
+        """Share of the pictures whose label was among the ``k``, 1 or 5, likeliest."""
+        return self._right[k] / self.images
+
+    @property
+    def loss(self) -> float:
+        """Mean of -log of the label's probability."""
+        return self._loss / self.images

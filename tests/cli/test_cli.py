@@ -11,7 +11,11 @@ import torch
 from PIL import Image
 
 from inception.models import create_model
+from inception.models.spec import CLASSES, Conv, Flatten, Linear, Pool, Spec
+from inception.preprocessing import Preprocessing
 from inception.weights.model_file import ModelInfo, save_model
+
+TWO = ("green", "red")
 
 
 def run(*arguments: str, input: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -102,6 +106,9 @@ def test_compare_gives_source_document_002_s_figures() -> None:
         (["train", "--resume", "missing", "--lr", "1"], "keeps its settings; leave out: lr"),
         (["evaluate", "googlenet", "data"], "googlenet is an architecture and has no weights"),
         (["evaluate", "missing.safetensors", "data"], "no such model: missing.safetensors"),
+        (["evaluate", "runs/a"], "a model and a data set are needed: inception evaluate MODEL..."),
+        (["evaluate", "a", "data", "--plot", "a.png"], "--csv and --plot are of the grid"),
+        (["evaluate", "a", "data", "--grid", "--crops", "10"], "leave out --crops 10"),
         (["predict", "googlenet", "a.jpg"], "googlenet is an architecture and has no weights"),
         (["data", "check", "missing"], "no such file or folder: missing"),
     ],
@@ -195,6 +202,51 @@ def test_train_evaluate_and_predict_work_together(colours: Path, tmp_path: Path)
     again = run("train", "--resume", out)  # a finished run has nothing left to do
     assert again.returncode == 0
     assert f"{100 * summary['top1_accuracy']:.2f} %" in again.stdout
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """The file of one convolution for 16 px, 6,914 multiply-adds, with random weights."""
+    torch.manual_seed(0)
+    spec = Spec(
+        "tiny",
+        stages={"conv": Conv(1, kernel=3), "pool": Pool("average", grid=1)},
+        classifier={"flatten": Flatten(), "linear": Linear(CLASSES)},
+        num_classes=2,
+        preprocessing=Preprocessing(size=16),
+    )
+    save_model(tmp_path / "t.safetensors", create_model(spec).state_dict(), ModelInfo(spec, TWO))
+    return tmp_path / "t.safetensors"
+
+
+def test_several_models_are_evaluated_together(tiny: Path, colours: Path) -> None:
+    done = run("evaluate", str(tiny), str(tiny), str(colours), "--crops", "144", "--json", "-")
+    value = json.loads(done.stdout)
+    assert (value["models"], value["crops"], value["images"]) == ([str(tiny)] * 2, 144, 16)
+    told = run("evaluate", str(tiny), str(tiny), str(colours), "--quiet").stdout
+    assert "by 2 models together on 16 pictures (val), 1 crop each" in told
+    assert len(told.splitlines()) == 1
+
+
+def test_the_grid_as_table_csv_json_and_picture_says_the_same(
+    tiny: Path, colours: Path, tmp_path: Path
+) -> None:
+    csv_file, json_file, plot = (tmp_path / name for name in ("g.csv", "g.json", "g.png"))
+    done = run("evaluate", str(tiny), str(tiny), str(tiny), str(colours), "--grid", "--csv",
+               str(csv_file), "--json", str(json_file), "--plot", str(plot))  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(json_file.read_text())
+    with csv_file.open(newline="") as file:
+        assert list(csv.DictReader(file)) == [{k: str(v) for k, v in r.items()} for r in rows]
+    lines = [line.split() for line in done.stdout.splitlines()[3:9]]
+    ways = [(1, 1), (1, 10), (1, 144), (3, 1), (3, 10), (3, 144)]
+    for row, line, (models, crops) in zip(rows, lines, ways, strict=True):
+        assert (row["models"], row["crops"], row["cost"]) == (models, crops, models * crops)
+        assert row["multiply_adds"] == 6_914 * models * crops
+        assert line[:3] == [str(models), str(crops), str(models * crops)]
+        assert float(line[5]) == pytest.approx(100 * row["top1_error"], abs=0.005)
+    assert lines[0].count("base") == 2
+    assert plot.read_bytes().startswith(b"\x89PNG")
 
 
 def test_data_check_tells_what_is_wrong(colours: Path) -> None:

@@ -52,7 +52,7 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("crops", [1, 10])
+@pytest.mark.parametrize("crops", [1, 10, 12, 144])
 def test_numbers_by_hand_in_the_order_of_the_models_classes(
     model: Path, place: Path, crops: int
 ) -> None:
@@ -167,7 +167,7 @@ def test_split_and_limit_choose_the_pictures(model: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"crops": 0}, "crops are 1 or 10; got 0"),
+        ({"crops": 0}, "crops are 1, 10, 12 or 144; got 0"),
         ({"split": "test"}, "no split named 'test'"),
         ({"engine": "onxn"}, "no engine named 'onxn'"),
         ({"device": "gpu"}, "device is auto, cpu or cuda"),

@@ -1,13 +1,14 @@
 """Metrics against numbers worked by hand, and against torch."""
 
 import math
+import weakref
 
 import numpy as np
 import pytest
 import torch
 
 from inception.errors import InputError
-from inception.evaluation.metrics import confusion_matrix, log_loss, top_k_accuracy
+from inception.evaluation.metrics import Tally, confusion_matrix, log_loss, top_k_accuracy
 
 SCORES = np.array(
     [[0.5, 0.3, 0.2], [0.1, 0.2, 0.7], [0.2, 0.5, 0.3], [0.6, 0.3, 0.1]], dtype=np.float32
@@ -63,3 +64,27 @@ def test_confusion_has_true_classes_as_rows() -> None:
     predicted, labels = np.array([0, 2, 1, 0, 2]), np.array([0, 1, 1, 2, 2])
     counts = confusion_matrix(predicted, labels, classes=4)
     assert counts.tolist() == [[1, 0, 0, 0], [0, 1, 1, 0], [1, 0, 1, 0], [0, 0, 0, 0]]
+
+
+def test_a_tally_says_what_the_metrics_say_of_all_pictures() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.dirichlet(np.ones(9), 300).astype(np.float32)
+    labels, tally = rng.integers(0, 9, 300), Tally(9)
+    for probabilities, label in zip(scores, labels, strict=True):
+        tally.add(probabilities, int(label), seconds=0.5)
+    assert tally.images == 300 and tally.seconds == 150
+    assert tally.accuracy(1) == top_k_accuracy(scores, labels, k=1)
+    assert tally.accuracy(5) == top_k_accuracy(scores, labels, k=5)
+    assert tally.loss == pytest.approx(log_loss(scores, labels), rel=1e-12)
+    wanted = confusion_matrix(scores.argmax(axis=1), labels, classes=9)
+    assert np.array_equal(tally.confusion, wanted)
+
+
+def test_a_tally_keeps_no_picture_s_probabilities() -> None:
+    tally, kept = Tally(3), []
+    for _ in range(10):
+        probabilities = np.full(3, 1 / 3, dtype=np.float32)
+        kept.append(weakref.ref(probabilities))
+        tally.add(probabilities, 0)
+    del probabilities
+    assert [reference() for reference in kept] == [None] * 10

@@ -1,6 +1,7 @@
 """The pipeline around an engine whose answers are known."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from inception.data.images import UnreadableImageError
 from inception.errors import InputError
 from inception.preprocessing import Preprocessing
 from inception.runtime import check_threads, create_engine
-from inception.runtime.pipeline import classify
+from inception.runtime.pipeline import Member, Opinions, ask, classify
 from inception.runtime.torch_engine import TorchEngine, pick_device
 
 HOW = Preprocessing(size=28, crop=0.875)  # pictures of 32 by 32 are not resized
@@ -66,7 +67,13 @@ def test_ten_crops_are_averaged() -> None:
 
 @pytest.mark.parametrize(
     ("crops", "batch_size", "batches"),
-    [(1, 4, [4, 4, 2]), (1, 64, [10]), (10, 25, [20] * 5), (10, 1, [10] * 10)],
+    [
+        (1, 4, [4, 4, 2]),
+        (1, 64, [10]),
+        (10, 25, [20] * 5),
+        (10, 4, [4, 3, 3] * 10),
+        (144, 64, [48] * 30),
+    ],
 )
 def test_the_batch_size_counts_squares(crops: int, batch_size: int, batches: list[int]) -> None:
     engine = FirstPixel()
@@ -96,9 +103,44 @@ def test_any_number_of_items_is_taken_in_bounded_memory() -> None:
     answers.close()  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("crops", [0, 2, 144])
+def test_members_see_a_picture_that_is_read_once() -> None:
+    reads, first, second = [], FirstPixel(), FirstPixel()
+    members = [Member(first, HOW), Member(second, replace(HOW, resize="squash", mean=(1.0,) * 3))]
+    x = np.random.default_rng(0).integers(0, 256, (40, 32, 3), dtype=np.uint8)
+
+    def read(item: int) -> Any:
+        reads.append(item)
+        return plain(item) if item % 10 == 9 else x
+
+    told = list(ask(members, [5, 9, 6], read, counts=(1, 10), batch_size=33))
+    assert reads == [item for item, _ in told] == [5, 9, 6]
+    assert first.batches == second.batches == [2, 20]  # never shown two numbers of crops at once
+    assert isinstance(told[1][1], UnreadableImageError)
+    for opinions in (told[0][1], told[2][1]):
+        assert isinstance(opinions, Opinions) and (opinions.seconds > 0).all()
+        assert opinions.probabilities.shape == (2, 2, 3) and opinions.seconds.shape == (2, 2)
+        for i, member in enumerate(members):
+            for j, crops in enumerate((1, 10)):
+                alone = classify(FirstPixel(), [0], lambda _: x, member.preprocessing, crops=crops)
+                assert np.array_equal(opinions.probabilities[i, j], next(alone).probabilities)
+
+
+def test_squares_wait_in_bounded_numbers_however_many_threads() -> None:
+    taken = []
+
+    def read(item: int) -> Any:
+        taken.append(item)
+        return plain(0)
+
+    answers = classify(FirstPixel(), range(100), read, HOW, crops=144, threads=32)
+    next(answers)
+    assert len(taken) <= 1 + 1024 // 144
+    answers.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("crops", [0, 2, 90])
 def test_an_undefined_number_of_crops_is_refused(crops: int) -> None:
-    with pytest.raises(InputError, match=f"crops are 1 or 10; got {crops}"):
+    with pytest.raises(InputError, match=f"crops are 1, 10, 12 or 144; got {crops}"):
         next(classify(FirstPixel(), [0], plain, HOW, crops=crops))
 
 
