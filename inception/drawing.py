@@ -80,6 +80,23 @@ def draw_grid(rows: Sequence[dict[str, Any]], path: Path) -> None:
     _save(figure, path)
 
 
+def draw_reliability(
+    confidence: Sequence[float], accuracy: Sequence[float], images: Sequence[int], path: Path
+) -> None:
+    """How often the model is right against how sure it is, dots by number of pictures, a PNG."""
+    figure = _figure(5, 5)
+    axes = figure.subplots()
+    axes.plot([0, 100], [0, 100], color="0.6", linestyle="--", label="as sure as right")
+    sizes = 20 + 400 * np.sqrt(np.asarray(images) / max(images))
+    sure, right = 100 * np.asarray(confidence), 100 * np.asarray(accuracy)
+    axes.plot(sure, right, color="C0", alpha=0.4)
+    axes.scatter(sure, right, s=sizes, color="C0", alpha=0.7, label="the model")
+    axes.set(xlabel="confidence, %", ylabel="right, %", xlim=(0, 103), ylim=(0, 103))
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, markerscale=0.4, loc="upper left")
+    _save(figure, path)
+
+
 def _write_counts(
     axes: Axes,
     counts: npt.NDArray[np.int64],

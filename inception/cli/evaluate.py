@@ -33,7 +33,9 @@ def evaluate(
         ),
     ],
     crops: Annotated[int, typer.Option(help="Squares of each picture: 1, 10, 12 or 144.")] = 1,
-    grid: Annotated[bool, typer.Option("--grid", help="Models × crops, as a table.")] = False,
+    grid: Annotated[
+        bool, typer.Option("--grid", help="1 and all models × 1, 10, 144 crops.")
+    ] = False,
     split: Annotated[
         str | None, typer.Option(help="train, val or test; val, else test, else all by default.")
     ] = None,
@@ -47,22 +49,23 @@ def evaluate(
     threads: ThreadsOption = None,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="The grid as CSV.")] = None,
     plot: Annotated[Path | None, typer.Option(metavar="PNG", help="The grid drawn.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write a page about the errors.")
+    ] = None,
     json: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Measures a model, or several together, on labelled pictures: top-1, top-5, loss, confusion.
-
-    With --grid the first model alone and all of them, by 1, 10 and 144 crops, as in the paper.
-    """
+    """Measures a model, or several together, on labelled pictures: top-1, top-5, confusion."""
     from inception.cli.output import progress
     from inception.evaluation.evaluate import evaluate
-    from inception.evaluation.grid import evaluate_grid
+    from inception.evaluation.grid import Grid, evaluate_grid
+    from inception.evaluation.report import Witness, write_report
 
     models, data = _models_and_data(arguments)
-    _check_grid_options(grid, crops, csv, plot)
-    measure: Callable[..., Evaluation | Grid] = evaluate_grid
-    if not grid:
-        measure = partial(evaluate, crops=crops)
+    _check_grid_options(grid, crops, csv, plot, report)
+    witness = Witness()
+    whole = partial(evaluate, crops=crops, observe=witness.see)
+    measure: Callable[..., Evaluation | Grid] = evaluate_grid if grid else whole
     with progress(quiet=quiet) as bar:
         task = bar.add_task("evaluating", total=None)
         result = measure(
@@ -77,7 +80,9 @@ def evaluate(
             threads=threads,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-    _report(result, json, csv, plot, quiet=quiet)
+    _print(result, json, csv, plot, quiet=quiet)
+    if report is not None and not isinstance(result, Grid):
+        typer.echo(f"the errors: {write_report(report, result, witness)}", err=json == "-")
 
 
 def _models_and_data(arguments: Sequence[str]) -> tuple[list[str], str]:
@@ -87,14 +92,18 @@ def _models_and_data(arguments: Sequence[str]) -> tuple[list[str], str]:
     return models, data
 
 
-def _check_grid_options(grid: bool, crops: int, csv: Path | None, plot: Path | None) -> None:
+def _check_grid_options(
+    grid: bool, crops: int, csv: Path | None, plot: Path | None, report: Path | None
+) -> None:
+    if grid and report:
+        raise InputError("--report is of one way of asking; leave out --grid")
     if grid and crops != 1:
         raise InputError(f"--grid has crops of its own, 1, 10 and 144; leave out --crops {crops}")
     if not grid and (csv or plot):
         raise InputError("--csv and --plot are of the grid; add --grid")
 
 
-def _report(
+def _print(
     result: Evaluation | Grid, json: str | None, csv: Path | None, plot: Path | None, *, quiet: bool
 ) -> None:
     from inception.cli.output import csv_text, write_json

@@ -14,16 +14,21 @@ from inception.errors import InputError
 from inception.evaluation.ensemble import Models, find_ensemble
 from inception.evaluation.metrics import Labels, Tally
 from inception.preprocessing import Preprocessing
-from inception.runtime import Engine
+from inception.runtime import Engine, Floats
 from inception.runtime.pipeline import Member, Opinions, ask
 
 Progress = Callable[[int, int], None]  # pictures done, and in all
+Observer = Callable[[Dataset, int, Floats], None]  # a picture and its ``[classes]`` probabilities
 
 MAX_UNREADABLE = 0.01  # share of pictures that may be unreadable
 
 
 def no_progress(done: int, total: int) -> None:
     """Tells nobody."""
+
+
+def no_observer(dataset: Dataset, index: int, probabilities: Floats) -> None:
+    """Looks away."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class Pass:
     threads: int | None = None
     max_unreadable: float = MAX_UNREADABLE
     progress: Progress = no_progress
+    observe: Observer = no_observer
 
 
 class Cell(NamedTuple):
@@ -109,6 +115,7 @@ def evaluate(
     threads: int | None = None,
     max_unreadable: float = MAX_UNREADABLE,
     progress: Progress = no_progress,
+    observe: Observer = no_observer,
 ) -> Evaluation:
     """A MODEL, or several as an ensemble, on a data set, in the order of the models' own classes.
 
@@ -126,6 +133,7 @@ def evaluate(
         threads: by default as many as there are cores.
         max_unreadable: a larger share of unreadable pictures is an error.
         progress: told pictures done and in all.
+        observe: told of each picture what the models say of it together.
 
     Raises:
         InputError: no such model or data, classes that differ, too many unreadable.
@@ -133,7 +141,7 @@ def evaluate(
     ensemble = find_ensemble(model)
     dataset = open_data(data).for_evaluation(split).limited(limit).with_classes(ensemble.classes)
     members = ensemble.open(engine, device=device, threads=threads)
-    how = Pass(batch_size, threads, max_unreadable, progress)
+    how = Pass(batch_size, threads, max_unreadable, progress, observe)
     return _evaluate(members, dataset, ensemble.names, crops, how)
 
 
@@ -202,7 +210,8 @@ def tally_cells(
         if isinstance(opinions, UnreadableImageError):
             unreadable.append((dataset.path(index), opinions.reason))
         else:
-            _add(tallies, counts, opinions, int(dataset.labels[index]))
+            together = _add(tallies, counts, opinions, int(dataset.labels[index]))
+            how.observe(dataset, index, together)
         how.progress(done, len(dataset))
     check_unreadable(len(unreadable), len(dataset), unreadable, how.max_unreadable)
     return tallies, tuple(unreadable)
@@ -210,12 +219,14 @@ def tally_cells(
 
 def _add(
     tallies: Mapping[Cell, Tally], counts: Sequence[int], opinions: Opinions, label: int
-) -> None:
+) -> Floats:
+    """Counts the picture in every cell; gives the probabilities of the last."""
     for cell, tally in tallies.items():
         column = counts.index(cell.crops)
-        together = opinions.probabilities[: cell.models, column].mean(axis=0)  # over the models
+        together: Floats = opinions.probabilities[: cell.models, column].mean(axis=0)
         seconds = float(opinions.seconds[: cell.models, column].sum())
         tally.add(together, label, seconds)
+    return together
 
 
 def engine_names(members: Sequence[Member]) -> str:

@@ -1,5 +1,7 @@
 """Metrics of probabilities against labels, in numpy."""
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -38,6 +40,40 @@ def confusion_matrix(predicted: Labels, labels: Labels, *, classes: int) -> Labe
     """``[classes, classes]`` counts: rows are the true classes, columns the predicted ones."""
     counts = np.bincount(labels * classes + predicted, minlength=classes * classes)
     return counts.reshape(classes, classes)
+
+
+class CalibrationBins(NamedTuple):
+    """Pictures grouped by how sure the model was, each ``[bins]``, empty bins left out.
+
+    Attributes:
+        images: how many.
+        confidence: mean probability of the predicted class.
+        accuracy: share that was right.
+    """
+
+    images: Labels
+    confidence: npt.NDArray[np.float64]
+    accuracy: npt.NDArray[np.float64]
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error: mean gap of confidence and accuracy, by pictures."""
+        gaps = np.abs(self.confidence - self.accuracy)
+        return float((self.images * gaps).sum() / self.images.sum())
+
+
+def calibration_bins(
+    confidence: npt.NDArray[np.float64], right: npt.NDArray[np.bool_], *, bins: int = 15
+) -> CalibrationBins:
+    """Bins of equal width over ``confidence``, ``[N]`` from 0 to 1; ``right`` is ``[N]``."""
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    images = np.bincount(place, minlength=bins)
+    filled = images > 0
+    means = [
+        np.bincount(place, weights=values, minlength=bins)[filled] / images[filled]
+        for values in (confidence, right.astype(float))
+    ]
+    return CalibrationBins(images[filled], *means)
 
 
 class Tally:

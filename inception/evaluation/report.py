@@ -1,0 +1,184 @@
+"""A page about a model's errors: which classes, which pictures, and how sure it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from inception.data.datasets import Dataset
+from inception.drawing import draw_confusion, draw_reliability
+from inception.evaluation.evaluate import Evaluation
+from inception.evaluation.metrics import SMALLEST, Floats, calibration_bins
+from inception.files import replacing, write_text
+
+MOST_PICTURES = 40  # in a gallery
+MOST_PAIRS = 10
+SURE = 0.9  # a wrong answer this sure may be a wrong label
+THUMBNAIL_PX = 160
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the model said of a picture; probabilities from 0 to 1."""
+
+    index: int
+    label: int
+    predicted: int
+    confidence: float
+    label_probability: float
+
+    @property
+    def wrong(self) -> bool:
+        """Whether the model took it for another class."""
+        return self.predicted != self.label
+
+
+class Witness:
+    """Remembers of each evaluated picture a few numbers, for ``write_report``."""
+
+    def __init__(self) -> None:
+        self.seen: list[Seen] = []
+        self.dataset: Dataset | None = None
+
+    def see(self, dataset: Dataset, index: int, probabilities: Floats) -> None:
+        """Takes in one picture, probabilities ``[classes]``."""
+        self.dataset = dataset
+        label, best = int(dataset.labels[index]), int(probabilities.argmax())
+        confidence, own = float(probabilities[best]), float(probabilities[label])
+        self.seen.append(Seen(index, label, best, confidence, own))
+
+
+def write_report(folder: Path, result: Evaluation, witness: Witness) -> Path:
+    """Writes ``index.html`` and its pictures into ``folder``; gives the page's path."""
+    right = np.array([not s.wrong for s in witness.seen])
+    bins = calibration_bins(np.array([s.confidence for s in witness.seen]), right)
+    draw_reliability(
+        bins.confidence.tolist(), bins.accuracy.tolist(), bins.images.tolist(),
+        folder / "reliability.png",
+    )  # fmt: skip
+    draw_confusion(result.confusion, result.classes, folder / "confusion.png")
+    wrong = sorted((s for s in witness.seen if s.wrong), key=lambda s: s.label_probability)
+    sure = sorted((s for s in wrong if s.confidence >= SURE), key=lambda s: -s.confidence)
+    parts = [
+        _summary(result),
+        _section("Classes", _class_table(result)),
+        _section("Which is taken for which", _image("confusion.png") + _pairs(result)),
+        _section("How sure, how right", _image("reliability.png") + _calibration(bins.error)),
+        _section("Highest losses", _gallery(folder, witness, wrong)),
+        _section(f"At least {SURE:.0%} sure of another class: wrong labels?",
+                 _gallery(folder, witness, sure)),
+        _section("Not readable", _list(f"{p}: {reason}" for p, reason in result.unreadable)),
+    ]  # fmt: skip
+    page = folder / "index.html"
+    write_text(page, PAGE.format(title=escape(", ".join(result.models)), body="\n".join(parts)))
+    return page
+
+
+def _summary(result: Evaluation) -> str:
+    return (
+        f"<p>top-1 <b>{100 * result.top1_accuracy:.2f} %</b>, top-5 "
+        f"{100 * result.top5_accuracy:.2f} %, loss {result.loss:.4f} on {result.images:,} "
+        f"pictures ({result.split}), crops of each: {result.crops}</p>"
+    )
+
+
+def _class_table(result: Evaluation) -> str:
+    rows = sorted(result.per_class(), key=lambda row: row["accuracy"] or 0.0)
+    cells = [
+        (row["class"], f"{row['images']:,}", f"{100 * row['accuracy']:.2f} %")
+        for row in rows
+        if row["images"]
+    ]
+    return _table(("class", "images", "accuracy, worst first"), cells)
+
+
+def _pairs(result: Evaluation) -> str:
+    counts = result.confusion * (1 - np.eye(len(result.classes), dtype=np.int64))
+    order = np.argsort(-counts, axis=None, kind="stable")[:MOST_PAIRS]
+    pairs = [divmod(int(place), len(result.classes)) for place in order]
+    cells = [
+        (result.classes[t], result.classes[p], f"{counts[t, p]:,}")
+        for t, p in pairs
+        if counts[t, p]
+    ]
+    return _table(("true", "taken for", "pictures"), cells)
+
+
+def _calibration(error: float) -> str:
+    return (
+        f"<p>Expected calibration error {100 * error:.2f} points: how far, on average, confidence "
+        f"and share of right answers lie apart. Dots under the line: too sure of itself.</p>"
+    )
+
+
+def _gallery(folder: Path, witness: Witness, shown: Sequence[Seen]) -> str:
+    if not shown or witness.dataset is None:
+        return "<p>None.</p>"
+    dataset, more = witness.dataset, len(shown) - MOST_PICTURES
+    figures = [_figure(folder, dataset, seen) for seen in shown[:MOST_PICTURES]]
+    rest = f"<p>and {more:,} more</p>" if more > 0 else ""
+    return f"<div class=gallery>{''.join(figures)}</div>{rest}"
+
+
+def _figure(folder: Path, dataset: Dataset, seen: Seen) -> str:
+    name = f"pictures/{seen.index}.jpg"
+    if not (folder / name).exists():
+        image = Image.fromarray(dataset.read(seen.index))
+        image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+        with replacing(folder / name) as beside:
+            image.save(beside, format="JPEG", quality=85)
+    loss = -np.log(max(seen.label_probability, SMALLEST))
+    label, predicted = (escape(dataset.classes[i]) for i in (seen.label, seen.predicted))
+    path = escape(dataset.path(seen.index))
+    return (
+        f'<figure><img src="{name}" alt="" title="{path}"><figcaption>is {label}<br>'
+        f"taken for <b>{predicted}</b>, {100 * seen.confidence:.1f} %<br>loss {loss:.2f}<br>"
+        f"<small>{escape(dataset.key(seen.index))}</small></figcaption></figure>"
+    )
+
+
+def _section(title: str, body: str) -> str:
+    return f"<h2>{escape(title)}</h2>\n{body}"
+
+
+def _image(name: str) -> str:
+    return f'<img class=plot src="{name}" alt="">'
+
+
+def _list(lines: Iterable[str]) -> str:
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f"<ul>{items}</ul>" if items else "<p>None.</p>"
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+PAGE = """<!doctype html>
+<html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width">
+<title>Errors of {title}</title>
+<style>
+body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto;
+  padding: 0 1rem }}
+h2 {{ margin-top: 2.5rem; border-bottom: 1px solid #ddd }}
+table {{ border-collapse: collapse }}
+td, th {{ padding: .2rem .8rem .2rem 0; text-align: left; border-bottom: 1px solid #eee }}
+img.plot {{ max-width: min(100%, 36rem); display: block }}
+.gallery {{ display: grid; gap: 1rem;
+  grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)) }}
+figure {{ margin: 0 }} figure img {{ height: 10rem; max-width: 100%; object-fit: contain }}
+figcaption {{ font-size: 13px; overflow-wrap: anywhere }} small {{ color: #777 }}
+</style>
+<h1>Errors of {title}</h1>
+{body}
+</html>
+"""
