@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,8 +15,10 @@ from inception.errors import InputError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from inception.evaluation.calibration import Listener
     from inception.evaluation.evaluate import Evaluation
     from inception.evaluation.grid import Grid
+    from inception.evaluation.report import Witness
 
 MOST_CLASSES = 20  # in the printed confusion matrix
 SEEN = ("all", "train")  # splits that hold pictures which were learnt from
@@ -52,37 +54,77 @@ def evaluate(
     report: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write a page about the errors.")
     ] = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Fit how sure the model is; store it in its file.")
+    ] = False,
     json: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Measures a model, or several together, on labelled pictures: top-1, top-5, confusion."""
-    from inception.cli.output import progress
-    from inception.evaluation.evaluate import evaluate
-    from inception.evaluation.grid import Grid, evaluate_grid
-    from inception.evaluation.report import Witness, write_report
+    from inception.evaluation.calibration import Listener
+    from inception.evaluation.report import Witness
 
     models, data = _models_and_data(arguments)
-    _check_grid_options(grid, crops, csv, plot, report)
-    witness = Witness()
-    whole = partial(evaluate, crops=crops, observe=witness.see)
-    measure: Callable[..., Evaluation | Grid] = evaluate_grid if grid else whole
+    _check_options(models, grid, crops, csv or plot, report is not None, calibrate)
+    witness, listener = Witness(), Listener()
+    options: dict[str, Any] = {
+        "split": split, "limit": limit, "engine": engine, "batch_size": batch_size,
+        "max_unreadable": max_unreadable, "device": device, "threads": threads,
+    }  # fmt: skip
+    if not grid:
+        observers = [witness.see] * (report is not None) + [listener.hear] * calibrate
+        options |= {"crops": crops, "observe": partial(_tell, observers)}
+    result = _measure(models, data, grid, options, quiet=quiet)
+    _print(result, json, csv, plot, quiet=quiet)
+    _after(result, models, report, witness, listener if calibrate else None, err=json == "-")
+
+
+def _tell(observers: Sequence[Callable[..., None]], *seen: object) -> None:
+    for observer in observers:
+        observer(*seen)
+
+
+def _measure(
+    models: list[str], data: str, grid: bool, options: dict[str, Any], *, quiet: bool
+) -> Evaluation | Grid:
+    from inception.cli.output import progress
+    from inception.evaluation.evaluate import evaluate
+    from inception.evaluation.grid import evaluate_grid
+
+    measure: Callable[..., Evaluation | Grid] = evaluate_grid if grid else evaluate
     with progress(quiet=quiet) as bar:
         task = bar.add_task("evaluating", total=None)
-        result = measure(
-            models,
-            data,
-            split=split,
-            limit=limit,
-            engine=engine,
-            batch_size=batch_size,
-            max_unreadable=max_unreadable,
-            device=device,
-            threads=threads,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
-    _print(result, json, csv, plot, quiet=quiet)
+
+        def told(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        return measure(models, data, **options, progress=told)
+
+
+def _after(
+    result: Evaluation | Grid,
+    models: list[str],
+    report: Path | None,
+    witness: Witness,
+    listener: Listener | None,
+    *,
+    err: bool,
+) -> None:
+    """Writes the page about the errors and stores the temperature, where asked to."""
+    from inception.evaluation.calibration import calibrate
+    from inception.evaluation.grid import Grid
+    from inception.evaluation.report import write_report
+
     if report is not None and not isinstance(result, Grid):
-        typer.echo(f"the errors: {write_report(report, result, witness)}", err=json == "-")
+        typer.echo(f"the errors: {write_report(report, result, witness)}", err=err)
+    if listener is not None:
+        c = calibrate(models[0], *listener.all())
+        typer.echo(
+            f"temperature {c.temperature:.3f}, stored in the model: loss {c.loss_before:.4f} to "
+            f"{c.loss_after:.4f}, calibration error {100 * c.error_before:.2f} to "
+            f"{100 * c.error_after:.2f} points",
+            err=err,
+        )
 
 
 def _models_and_data(arguments: Sequence[str]) -> tuple[list[str], str]:
@@ -92,15 +134,22 @@ def _models_and_data(arguments: Sequence[str]) -> tuple[list[str], str]:
     return models, data
 
 
-def _check_grid_options(
-    grid: bool, crops: int, csv: Path | None, plot: Path | None, report: Path | None
+def _check_options(
+    models: list[str],
+    grid: bool,
+    crops: int,
+    grid_file: Path | None,
+    report: bool,
+    calibrate: bool,
 ) -> None:
-    if grid and report:
-        raise InputError("--report is of one way of asking; leave out --grid")
+    if grid and (report or calibrate):
+        raise InputError("--report and --calibrate are of one way of asking; leave out --grid")
     if grid and crops != 1:
         raise InputError(f"--grid has crops of its own, 1, 10 and 144; leave out --crops {crops}")
-    if not grid and (csv or plot):
+    if not grid and grid_file:
         raise InputError("--csv and --plot are of the grid; add --grid")
+    if calibrate and len(models) > 1:
+        raise InputError("--calibrate is of one model; give one")
 
 
 def _print(

@@ -38,7 +38,9 @@ def create_engine(
     from inception.runtime.torch_engine import TorchEngine  # torch
     from inception.weights.model_file import load_model
 
-    return TorchEngine(load_model(model, aux=False).network, device=device, threads=threads)
+    loaded = load_model(model, aux=False)
+    temperature = loaded.info.temperature
+    return TorchEngine(loaded.network, temperature=temperature, device=device, threads=threads)
 
 
 def check_threads(threads: int | None) -> None:

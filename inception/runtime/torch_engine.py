@@ -30,10 +30,15 @@ class TorchEngine:
     name = "torch"
 
     def __init__(
-        self, network: InceptionNet, *, device: str = "auto", threads: int | None = None
+        self,
+        network: InceptionNet,
+        *,
+        temperature: float = 1.0,
+        device: str = "auto",
+        threads: int | None = None,
     ) -> None:
         check_threads(threads)
-        self.device = pick_device(device)
+        self.device, self.temperature = pick_device(device), temperature
         if self.device.type == "cpu":
             torch.set_num_threads(threads or available_cores())
         self.network = network.eval().to(self.device)
@@ -44,4 +49,5 @@ class TorchEngine:
     def run(self, pictures: Picture) -> dict[str, Floats]:
         """``probabilities [N, classes]`` of ``uint8 [N, H, W, 3]``."""
         x = self.normalise(torch.from_numpy(pictures).to(self.device))
-        return {"probabilities": self.network(x).float().softmax(dim=1).cpu().numpy()}
+        logits = self.network(x).float() / self.temperature
+        return {"probabilities": logits.softmax(dim=1).cpu().numpy()}

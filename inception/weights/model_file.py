@@ -34,6 +34,7 @@ class ModelInfo:
         metrics: what it reached, on which data.
         training: recipe, data fingerprint, seed, commit, versions.
         parents: models it was started from.
+        temperature: logits are divided by it before the softmax (``evaluation.calibration``).
     """
 
     spec: Spec
@@ -42,8 +43,11 @@ class ModelInfo:
     training: Mapping[str, Any] = field(default_factory=dict)
     licence: str = ""
     parents: tuple[str, ...] = ()
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
+        if not self.temperature > 0:
+            raise InputError(f"a temperature must be above 0; got {self.temperature}")
         if len(self.classes) != self.spec.num_classes:
             raise InputError(f"{len(self.classes)} class names for {self.spec.num_classes} classes")
 
@@ -64,6 +68,7 @@ class ModelInfo:
             "training": dict(self.training),
             "licence": self.licence,
             "parents": list(self.parents),
+            "temperature": self.temperature,
         }
 
     @classmethod
@@ -78,6 +83,7 @@ class ModelInfo:
                 values.get("training", {}),
                 values.get("licence", ""),
                 tuple(values.get("parents", ())),
+                float(values.get("temperature", 1.0)),
             )
         except (KeyError, TypeError) as error:
             raise InputError(f"not a model's description: {error} is missing") from error
@@ -142,6 +148,15 @@ def save_model(
         for name, tensor in weights.items()
         if not name.endswith(COUNTERS)
     }
+    with replacing(path) as beside:
+        save_file(tensors, beside, metadata={KEY: json.dumps(info.to_json())})
+
+
+def replace_info(path: Path, info: ModelInfo) -> None:
+    """Gives a model file another description; its tensors stay as they are."""
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(path)
     with replacing(path) as beside:
         save_file(tensors, beside, metadata={KEY: json.dumps(info.to_json())})
 
