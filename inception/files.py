@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from inception.errors import InputError
 
 
@@ -25,6 +27,8 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(beside, path)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    except SafetensorError as error:  # a full disk, where safetensors writes
+        raise InputError(f"cannot write {path}: {error}") from error
     finally:
         if beside.exists():
             beside.unlink()
