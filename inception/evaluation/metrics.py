@@ -36,12 +36,6 @@ def log_loss(probabilities: Floats, labels: Labels) -> float:
     return float(-np.log(np.maximum(chosen, SMALLEST)).mean())
 
 
-def confusion_matrix(predicted: Labels, labels: Labels, *, classes: int) -> Labels:
-    """``[classes, classes]`` counts: rows are the true classes, columns the predicted ones."""
-    counts = np.bincount(labels * classes + predicted, minlength=classes * classes)
-    return counts.reshape(classes, classes)
-
-
 class CalibrationBins(NamedTuple):
     """Pictures grouped by how sure the model was, each ``[bins]``, empty bins left out.
 
