@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "inception"
 ROWS = [  # DESIGN §1: a part may import the rows above it and what stands to its left in its own
-    ["errors", "preprocessing", "files"],
+    ["errors", "preprocessing", "files", "downloads"],
     ["models", "data"],
     ["weights", "runtime"],
     ["drawing", "prediction", "evaluation", "benchmark", "export"],

@@ -1,0 +1,261 @@
+"""Downloads: resumed, from several mirrors, checked, and there only when whole."""
+
+import glob
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from typing import Literal
+from urllib.error import HTTPError, URLError
+from urllib.request import (
+    HTTPDefaultErrorHandler,
+    HTTPErrorProcessor,
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    ProxyHandler,
+    Request,
+    UnknownHandler,
+)
+
+from inception.errors import InputError
+
+BytesProgress = Callable[[int, int | None], None]  # bytes done, and in all where known
+
+TIMEOUT_S = 30.0  # longest silence of a server
+BLOCK = 1 << 18  # bytes read at once
+
+
+@dataclass(frozen=True)
+class Checksum:
+    """A file's digest as its publisher gives it: whole, or its first digits.
+
+    Attributes:
+        algorithm: ``sha256``, ``sha1`` or ``md5``.
+        digits: hexadecimal, lower case; 8 at least.
+    """
+
+    algorithm: Literal["sha256", "sha1", "md5"]
+    digits: str
+
+    def __str__(self) -> str:
+        whole = len(self.digits) == 2 * hashlib.new(self.algorithm).digest_size
+        return f"{self.algorithm} {self.digits}" + ("" if whole else "…")
+
+    def of(self, path: Path) -> str:
+        """As many digits of the file's digest as were published."""
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, self.algorithm).hexdigest()[: len(self.digits)]
+
+
+def no_progress(done: int, total: int | None) -> None:
+    """Tells nobody of bytes done, and in all where known."""
+
+
+def download(
+    urls: Sequence[str],
+    path: Path,
+    *,
+    checksum: Checksum | None = None,
+    progress: BytesProgress = no_progress,
+    timeout_s: float = TIMEOUT_S,
+) -> Path:
+    """The file at ``path``, fetched from the first of ``urls`` that has it; as it is, where it is.
+
+    What arrived lies beside ``path`` under another name until it is whole and its checksum right.
+    A cut download goes on where it stopped, now or in a later call, from whichever mirror; without
+    a checksum, which would tell a mixture, it begins anew. Two processes may fetch one file: each
+    has an unfinished one of its own, and the last to end moves its equal one over the other's.
+
+    Args:
+        urls: of equal files, http or https. ``$INCEPTION_MIRROR``, one or several addresses with
+            spaces between, replaces them: ``https://a.org/b/c`` is asked for at
+            ``MIRROR/a.org/b/c``.
+        path: where the file is to lie; folders are made.
+        checksum: what a file must have to be kept, one that lies there already included.
+        progress: told bytes done, and in all where the server says so.
+        timeout_s: longest silence of a server.
+
+    Raises:
+        InputError: ``INCEPTION_OFFLINE`` is set, no mirror has the right file, or no place to
+            write to; the message says what was asked for and where the file would lie.
+    """
+    sources = _mirrored(urls)
+    if path.exists() and (checksum is None or checksum.of(path) == checksum.digits):
+        return path
+    if is_offline():
+        raise InputError(
+            f"{path} is missing or broken, and INCEPTION_OFFLINE forbids to download it; "
+            f"lay {sources[0]} there, or unset the variable"
+        )
+    failures = []
+    with _part_of(path, resumable=checksum is not None) as part:
+        for url in sources:
+            try:
+                _fetch_checked(url, part, checksum, progress, timeout_s)
+            except _DownloadError as error:
+                failures.append(f"{url}: {error}")
+                continue
+            with part.open("rb+") as written:
+                os.fsync(written.fileno())
+            os.replace(part, path)
+            return path
+    raise InputError(
+        f"cannot download {path.name}: {'; '.join(failures)}. Set INCEPTION_MIRROR to a server "
+        f"that has it, or lay the file at {path}"
+    )
+
+
+def is_offline() -> bool:
+    """Whether ``$INCEPTION_OFFLINE`` forbids downloads."""
+    return os.environ.get("INCEPTION_OFFLINE", "") not in ("", "0")
+
+
+class _DownloadError(Exception):
+    """Why one server did not give the file."""
+
+
+def _mirrored(urls: Sequence[str]) -> list[str]:
+    mirrors = os.environ.get("INCEPTION_MIRROR", "").split()
+    sources = [f"{m.rstrip('/')}/{u.split('://', 1)[-1]}" for m in mirrors for u in urls]
+    for url in sources or urls:
+        if not url.startswith(("http://", "https://")):
+            raise InputError(f"only http and https addresses can be downloaded from; got {url}")
+    return sources or list(urls)
+
+
+@contextmanager
+def _part_of(path: Path, *, resumable: bool) -> Iterator[Path]:
+    """A name beside ``path`` of this call alone, with what an earlier call left unfinished.
+
+    A rename gives what was left to one process only. What is unfinished when the block ends is
+    left for the next call where it can be resumed, else removed.
+    """
+    left = path.with_name(f".{path.name}.part")
+    own = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for candidate in [left, *_abandoned(path)]:
+            with suppress(FileNotFoundError):  # not there, or another process was faster
+                os.replace(candidate, own)
+                break
+        yield own
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        if own.exists() and resumable and own.stat().st_size:
+            os.replace(own, left)
+        elif own.exists():
+            own.unlink()
+
+
+def _abandoned(path: Path) -> list[Path]:
+    """Unfinished files of processes that were killed: a living one gives up before that long."""
+    now = time.time()
+    parts = path.parent.glob(f".{glob.escape(path.name)}.*.part")
+    return [part for part in parts if now - part.stat().st_mtime > 2 * TIMEOUT_S]
+
+
+def _fetch_checked(
+    url: str, part: Path, checksum: Checksum | None, progress: BytesProgress, timeout_s: float
+) -> None:
+    """Brings ``part`` to the whole file, or removes it where its checksum is wrong."""
+    begun = part.exists()
+    _fetch(url, part, progress, timeout_s, resumable=checksum is not None)
+    found = checksum.of(part) if checksum else ""
+    if checksum is None or found == checksum.digits:
+        return
+    part.unlink()
+    if begun:  # what was left may have been of another file
+        _fetch_checked(url, part, checksum, progress, timeout_s)
+        return
+    raise _DownloadError(
+        f"wrong checksum, so the file was removed: {checksum} was published, {found} arrived"
+    )
+
+
+def _fetch(
+    url: str, part: Path, progress: BytesProgress, timeout_s: float, *, resumable: bool
+) -> None:
+    """Brings ``part`` to its whole length, asking again as long as something new arrives."""
+    while True:
+        begin = part.stat().st_size if resumable and part.exists() else 0
+        try:
+            _fetch_once(url, part, begin, progress, timeout_s)
+            return
+        except _DownloadError:
+            grown = resumable and part.exists() and part.stat().st_size > begin
+            if not grown:
+                raise
+
+
+def _fetch_once(
+    url: str, part: Path, begin: int, progress: BytesProgress, timeout_s: float
+) -> None:
+    with _open(url, begin, timeout_s) as response:
+        goes_on = response.headers.get("Content-Range", "").startswith(f"bytes {begin}-")
+        done = begin if response.status == HTTPStatus.PARTIAL_CONTENT and goes_on else 0
+        length = response.headers.get("Content-Length")
+        total = done + int(length) if length else None
+        with part.open("ab" if done else "wb") as file:
+            for block in _blocks(response):
+                file.write(block)
+                done += len(block)
+                progress(done, total)
+    if total is not None and done < total:
+        raise _DownloadError(f"the connection was cut after {done:,} of {total:,} bytes")
+
+
+def _open(url: str, begin: int, timeout_s: float) -> HTTPResponse:
+    """The server's answer, from byte ``begin`` on where it can."""
+    headers = {"User-Agent": "inception", "Accept-Encoding": "identity"}
+    if begin:
+        headers["Range"] = f"bytes={begin}-"
+    try:
+        answer: HTTPResponse = _opener().open(Request(url, headers=headers), timeout=timeout_s)
+    except HTTPError as error:
+        error.close()
+        if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and begin:
+            return _open(url, 0, timeout_s)  # the file is no longer than what we have
+        raise _DownloadError(f"HTTP status {error.code} {error.reason}".strip()) from error
+    except (OSError, HTTPException) as error:
+        raise _DownloadError(_reason(error)) from error
+    return answer
+
+
+def _blocks(response: HTTPResponse) -> Iterator[bytes]:
+    try:
+        while block := response.read(BLOCK):
+            yield block
+    except (OSError, HTTPException) as error:
+        raise _DownloadError(_reason(error)) from error
+
+
+def _opener() -> OpenerDirector:
+    """Opens http and https only, redirects included; urllib's own would also take file and ftp."""
+    opener = OpenerDirector()
+    for handler in (
+        ProxyHandler(),
+        HTTPHandler(),
+        HTTPSHandler(),
+        HTTPRedirectHandler(),
+        HTTPDefaultErrorHandler(),
+        HTTPErrorProcessor(),
+        UnknownHandler(),
+    ):
+        opener.add_handler(handler)
+    return opener
+
+
+def _reason(error: OSError | HTTPException) -> str:
+    cause = error.reason if isinstance(error, URLError) else error
+    if isinstance(cause, TimeoutError):
+        return "the server did not answer in time"
+    return str(cause) or type(cause).__name__
