@@ -35,7 +35,7 @@ class Server(ThreadingHTTPServer):
         self.content = CONTENT
         self.cuts: list[int] = []
         self.ranges = True
-        self.sent: Callable[[], None] = lambda: None
+        self.sending: Callable[[], None] = lambda: None
 
     def url(self, path: str = FILE) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}{path}"
@@ -72,9 +72,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content) - begin))
         self.end_headers()
         length = self.server.cuts.pop(0) if self.server.cuts else len(content)
+        self.server.sending()
         self.wfile.write(content[begin : begin + length])
-        self.wfile.flush()
-        self.server.sent()
 
     def log_message(self, *_: object) -> None:
         pass
@@ -254,7 +253,7 @@ def test_a_redirect_is_followed_on_the_web_only(server: Server, place: Path) -> 
 def test_no_partial_file_ever_lies_under_the_name(server: Server, place: Path) -> None:
     seen: list[bool] = []
     server.cuts = [200_000]
-    server.sent = lambda: seen.append(place.exists())
+    server.sending = lambda: seen.append(place.exists())
     download(
         [server.url()],
         place,
@@ -274,7 +273,7 @@ def test_progress_tells_bytes_done_and_in_all(server: Server, place: Path) -> No
 
 def test_two_at_once_both_get_the_whole_file(server: Server, place: Path) -> None:
     both_ask = threading.Barrier(2, timeout=10)
-    server.sent = both_ask.wait  # type: ignore[assignment]
+    server.sending = both_ask.wait  # type: ignore[assignment]
     place.parent.mkdir()
     place.with_name(".weights.bin.part").write_bytes(CONTENT[:1000])
     got: list[bytes] = []
