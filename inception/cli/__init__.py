@@ -12,6 +12,7 @@ from inception.cli.evaluate import evaluate
 from inception.cli.models import compare, models
 from inception.cli.predict import predict
 from inception.cli.train import INTERRUPTED, train
+from inception.cli.weights import weights_app
 from inception.errors import InputError
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ app = typer.Typer(
 for command in (models, compare, train, evaluate, predict, demo):
     app.command()(command)
 app.add_typer(data_app)
+app.add_typer(weights_app)
 
 
 @app.callback()

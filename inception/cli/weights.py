@@ -1,0 +1,76 @@
+"""``inception weights``: public weights, as models of ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from inception.weights.importers.convert import Converted
+
+weights_app = typer.Typer(
+    name="weights", help="Public weights.", rich_markup_mode=None, invoke_without_command=True
+)
+
+
+@weights_app.callback()
+def weights(context: typer.Context) -> None:
+    """Public weights."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@weights_app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="The file as published.")],
+    model: Annotated[str, typer.Option("--as", metavar="MODEL", help="Our network's name.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The .safetensors to write.")],
+    dialect: Annotated[
+        str | None,
+        typer.Option("--from", metavar="DIALECT", help="Whose form; told by the names without."),
+    ] = None,
+    background: Annotated[
+        str, typer.Option(help="drop or keep outputs that are no class (1001, 1008 outputs).")
+    ] = "drop",
+    classes: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Class names, a line each.")
+    ] = None,
+    half: Annotated[bool, typer.Option("--half", help="Write float16, half the size.")] = False,
+) -> None:
+    """Reads a public weight file (torchvision) and writes it as a model of ours."""
+    from inception.errors import unknown
+    from inception.weights.importers.convert import convert as convert_file
+    from inception.weights.model_file import save_model
+
+    if background not in ("drop", "keep"):
+        raise unknown("choice for --background", background, ("drop", "keep"))
+    names = None if classes is None else _lines(classes)
+    converted = convert_file(
+        source,
+        model=model,
+        dialect=dialect,
+        background=background,  # type: ignore[arg-type]
+        classes=names,
+    )
+    save_model(out, converted.weights, converted.info, half=half)
+    _print(converted, out)
+
+
+def _lines(path: Path) -> list[str]:
+    from inception.errors import InputError
+
+    try:
+        return path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read class names from {path}: {error}") from error
+
+
+def _print(converted: Converted, out: Path) -> None:
+    info = converted.info
+    for note in converted.notes:
+        typer.echo(note)
+    typer.echo(f"classes: {len(info.classes):,}, from {info.classes[0]} to {info.classes[-1]}")
+    typer.echo(f"pictures: {info.preprocessing}")
+    typer.echo(f"written: {out}, {out.stat().st_size:,} bytes")

@@ -1,0 +1,32 @@
+"""Importers of public weights: which publisher's form of which of our networks can be read."""
+
+from inception.errors import InputError, unknown
+from inception.weights.importers import torchvision
+from inception.weights.importers.importer import Importer
+
+DIALECTS: dict[str, str] = {
+    "torchvision": "torchvision's .pth or .safetensors",
+}
+IMPORTERS: tuple[Importer, ...] = (*torchvision.IMPORTERS,)
+
+
+def importers_for(model: str, dialect: str | None = None) -> list[Importer]:
+    """The importers that give this network, all dialects or one.
+
+    Raises:
+        InputError: there is none; the message names what there is.
+    """
+    if dialect is not None and dialect not in DIALECTS:
+        raise unknown("dialect", dialect, DIALECTS)
+    of_model = [importer for importer in IMPORTERS if importer.model == model]
+    if not of_model:
+        raise unknown("network with published weights", model, dict.fromkeys(_models()))
+    found = [importer for importer in of_model if dialect in (None, importer.dialect)]
+    if not found:
+        there = ", ".join(dict.fromkeys(importer.dialect for importer in of_model))
+        raise InputError(f"no {dialect} weights are known for {model}; there are: {there}")
+    return found
+
+
+def _models() -> list[str]:
+    return [importer.model for importer in IMPORTERS]

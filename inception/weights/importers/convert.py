@@ -1,0 +1,134 @@
+"""From a publisher's file to one of our models: every tensor in its place, or nothing at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+from inception.errors import InputError
+from inception.models.spec import Spec
+from inception.weights.imagenet import imagenet_names
+from inception.weights.importers import importers_for
+from inception.weights.importers.files import ForeignFile, open_file
+from inception.weights.importers.reading import Reading, logits_tensors, read_as
+from inception.weights.model_file import ModelInfo
+
+Background: TypeAlias = Literal["drop", "keep"]
+IMAGENET = 1000
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A publisher's weights as a model of ours.
+
+    Attributes:
+        weights: by our names, float32, contiguous.
+        dialect: whose form the file was found to have.
+        notes: what was read, dropped or folded, a line each.
+    """
+
+    weights: Mapping[str, Tensor]
+    info: ModelInfo
+    dialect: str
+    notes: tuple[str, ...]
+
+
+def convert(
+    source: Path,
+    *,
+    model: str,
+    dialect: str | None = None,
+    background: Background = "drop",
+    classes: Sequence[str] | None = None,
+) -> Converted:
+    """Reads public weights as one of our networks.
+
+    Args:
+        source: the file as published; its kind is told by its bytes.
+        model: our network's name.
+        dialect: whose form it has, one of ``DIALECTS``; found by the names where not given.
+        background: whether to keep the outputs beside ImageNet's 1000 that TensorFlow trained.
+        classes: names in the order of the outputs that stay.
+
+    Raises:
+        InputError: the file is damaged, or a tensor is missing, left over or misshapen.
+    """
+    candidates = importers_for(model, dialect)
+    file = open_file(source)
+    of_kind = [importer for importer in candidates if importer.kind == file.kind]
+    if not of_kind:
+        there = ", ".join(f"{i.dialect} ({i.kind} file)" for i in candidates)
+        raise InputError(f"{source} is a {file.kind} file; {model} is read from: {there}")
+    readings = [read_as(importer, file) for importer in of_kind]
+    reading = min(readings, key=lambda r: r.fit.faults)
+    if reading.fit.faults:
+        raise InputError(f"{source}, read as {_title(reading)}: {reading.fit}")
+    spec, weights, notes = _without_background(reading, background)
+    info = ModelInfo(
+        replace(spec, preprocessing=reading.importer.preprocessing),
+        _class_names(spec.num_classes, classes),
+        training={"imported": {"file": source.name, "dialect": reading.importer.dialect}},
+    )
+    also = [r.importer.dialect for r in readings if r is not reading and not r.fit.faults]
+    notes = (*_notes(reading, file, also), *notes)
+    return Converted(_copied(weights, source), info, reading.importer.dialect, notes)
+
+
+def _title(reading: Reading) -> str:
+    return f"{reading.importer.dialect}'s {reading.importer.model}"
+
+
+def _without_background(
+    reading: Reading, background: Background
+) -> tuple[Spec, Mapping[str, Tensor], tuple[str, ...]]:
+    """The network with ImageNet's 1000 outputs, where the file has those and others beside."""
+    spec, first = reading.spec, reading.importer.background
+    if not first or spec.num_classes < first + IMAGENET:
+        return spec, reading.weights, ()
+    others = spec.num_classes - IMAGENET
+    if background == "keep":
+        note = f"kept all {spec.num_classes} outputs, {others} of them no class of ImageNet"
+        return spec, reading.weights, (note,)
+    rows = slice(first, first + IMAGENET)
+    with_rows = set(logits_tensors(spec))
+    weights = {n: w[rows] if n in with_rows else w for n, w in reading.weights.items()}
+    note = f"dropped {others} of {spec.num_classes} outputs: the background and unused ones"
+    return replace(spec, num_classes=IMAGENET), weights, (note,)
+
+
+def _class_names(count: int, names: Sequence[str] | None) -> tuple[str, ...]:
+    if names is None:
+        own = tuple(f"class {number}" for number in range(count))
+        return {IMAGENET: imagenet_names(), IMAGENET + 1: imagenet_names(background=True)}.get(
+            count, own
+        )
+    if len(names) != count:
+        raise InputError(f"{len(names)} class names for {count} outputs")
+    return tuple(names)
+
+
+def _notes(reading: Reading, file: ForeignFile, also: Sequence[str]) -> tuple[str, ...]:
+    tensors = f"{len(reading.weights)} of {len(file.tensors)} tensors"
+    notes = [f"read as {_title(reading)}: {tensors}"]
+    if also:
+        notes.append(f"fits as well, with other pictures: --from {' or '.join(also)}")
+    if reading.ignored:
+        notes.append(f"not needed: {len(reading.ignored)}, such as {reading.ignored[0]}")
+    if reading.headless:
+        notes.append(f"no auxiliary head in the file: {', '.join(reading.headless)}")
+    return tuple(notes)
+
+
+def _copied(weights: Mapping[str, Tensor], source: Path) -> dict[str, Tensor]:
+    """Float32 copies that need the file no longer."""
+    copied = {}
+    for name, tensor in weights.items():
+        copied[name] = torch.empty(tensor.shape).copy_(tensor)
+        if not bool(copied[name].isfinite().all()):
+            raise InputError(f"{source}: {name} has values that are not finite")
+    return copied
