@@ -179,6 +179,57 @@ def _torchvision() -> Spec:
 GOOGLENET_TV = _torchvision()
 
 
+def tensorflow_padding(spec: Spec) -> Spec:
+    """The same network with whatever halves the grid padded as TensorFlow's ``SAME``."""
+
+    def change(layer: Layer) -> Layers:
+        if isinstance(layer, Pool) and layer.stride == 2:
+            return replace(layer, padding="same", ceil=False)
+        if isinstance(layer, Conv) and layer.stride == 2:
+            return replace(layer, padding="same")
+        return layer
+
+    return map_spec(spec, change)
+
+
+GOOGLENET_SLIM = replace(
+    tensorflow_padding(GOOGLENET_TV),
+    name="googlenet_slim",
+    aux={},
+    preprocessing=Preprocessing(resize="central", mean=(127.5,) * 3, std=(127.5,) * 3),
+    departures=(
+        "TF-slim's inception_v1: 3x3 where the paper has 5x5, a 2x2 last max pool, no heads",
+        "batch norm (eps 1e-3), no convolution biases, no LRN; dropout 0.2; TensorFlow's padding",
+    ),
+)
+
+
+def _inception5h() -> Spec:
+    widths = {"4a": MODULES["4a"]._replace(conv3x3=204), "5a": MODULES["5a"]._replace(reduce5x5=48)}
+
+    def change(layer: Layer) -> Layers:  # TensorFlow's radius 5, alpha 1e-4 each, bias 2
+        lrn = LocalResponseNorm(size=11, alpha=11e-4, beta=0.5, k=2.0)
+        return lrn if isinstance(layer, LocalResponseNorm) else layer
+
+    modules = {f"inception_{name}": inception_module(w) for name, w in widths.items()}
+    spec = replace(GOOGLENET, stages={**GOOGLENET.stages, **modules})
+    return replace(
+        map_spec(tensorflow_padding(spec), change),
+        name="googlenet_5h",
+        num_classes=1008,
+        preprocessing=Preprocessing(mean=(117.0,) * 3, std=(1.0,) * 3),
+        departures=(
+            "Google's own network of 2014 (inception5h): 204 channels of 3x3 in 4a and 48 before "
+            "the 5x5 in 5a, as Table 1's costs have it; 1008 classes",
+            "LRN of size 11, alpha 1.1e-3, beta 0.5, k 2; TensorFlow's padding",
+            "initialisation as Caffe's GoogLeNet; average pools adapt",
+        ),
+    )
+
+
+GOOGLENET_5H = _inception5h()
+
+
 def _plain() -> Spec:
     def change(layer: Layer) -> Layers:
         if isinstance(layer, LocalResponseNorm):

@@ -12,15 +12,43 @@ from inception.models.build import build_empty
 from inception.models.cost import Shape, cost, smallest_size
 from inception.models.googlenet import MODULES
 
-# parameters, with heads, multiply-adds, with heads (shared/reference/googlenet.md §3, DESIGN §2)
+# parameters, with heads, multiply-adds, with heads (shared/reference/googlenet.md §3, family.md §0
+# and §8, DESIGN §2; small forms: the published modules on the grids of a 32 px picture)
 COUNTS = {
     "googlenet": (6_998_552, 13_378_280, 1_582_671_872, 1_591_044_096),
     "googlenet_bn": (7_005_832, 13_385_816, 1_582_671_872, 1_591_044_096),
     "googlenet_tv": (6_624_904, 13_004_888, 1_498_376_192, 1_506_748_416),
+    "googlenet_slim": (6_624_904, 6_624_904, 1_498_376_192, 1_498_376_192),
+    "googlenet_5h": (7_066_380, 13_461_996, 1_584_881_536, 1_593_261_952),
     "googlenet_plain": (6_994_392, 6_994_392, 1_569_826_816, 1_569_826_816),
     "googlenet_naive": (97_526_008, 97_526_008, 12_568_061_056, 12_568_061_056),
     "googlenet_small": (6_998_152, 13_378_136, 1_562_157_056, 1_570_529_280),
+    "bn_inception": (11_285_224, 11_285_224, 2_032_600_064, 2_032_600_064),
+    "inception_v2_slim": (11_188_288, 11_188_288, 1_934_857_216, 1_934_857_216),
+    "inception_v2_rethinking": (24_125_544, 24_125_544, 5_697_397_856, 5_697_397_856),
+    "inception_v3": (23_834_568, 27_161_264, 5_713_216_096, 5_718_899_296),
+    "inception_v3_tv": (23_834_568, 27_161_264, 5_713_216_096, 5_718_899_296),
+    "inception_v3_fid": (23_850_960, 23_850_960, 5_713_232_480, 5_713_232_480),
+    "inception_v3_small": (23_834_568, 27_161_264, 3_633_181_696, 3_638_864_896),
+    "inception_v4": (42_679_816, 46_039_280, 12_253_974_624, 12_260_477_024),
+    "inception_v4_small": (42_679_816, 46_039_280, 8_485_319_680, 8_491_822_080),
+    "inception_resnet_v1": (22_756_328, 22_756_328, 6_206_361_696, 6_206_361_696),
+    "inception_resnet_v1_facenet": (27_910_327, 27_910_327, 1_422_081_376, 1_422_081_376),
+    "inception_resnet_v2": (55_843_464, 59_211_120, 13_155_794_016, 13_162_501_216),
+    "inception_resnet_v2_paper": (32_433_928, 32_433_928, 9_257_953_632, 9_257_953_632),
+    "inception_resnet_v2_small": (55_843_464, 59_211_120, 9_505_462_272, 9_512_169_472),
+    "xception": (22_855_952, 22_855_952, 8_357_403_496, 8_357_403_496),
+    "xception_timm": (22_855_952, 22_855_952, 8_357_403_496, 8_357_403_496),
+    "xception_small": (22_855_952, 22_855_952, 1_361_683_456, 1_361_683_456),
+    "lenet5": (61_706, 61_706, 416_520, 416_520),
+    "alexnet": (60_965_224, 60_965_224, 724_406_816, 724_406_816),
+    "alexnet_tv": (61_100_840, 61_100_840, 714_188_480, 714_188_480),
+    "nin": (7_595_176, 7_595_176, 1_100_188_800, 1_100_188_800),
+    "nin_small": (966_986, 966_986, 222_486_528, 222_486_528),
     "vgg16": (138_357_544, 138_357_544, 15_470_264_320, 15_470_264_320),
+    "vgg16_bn": (138_365_992, 138_365_992, 15_470_264_320, 15_470_264_320),
+    "vgg19": (143_667_240, 143_667_240, 19_632_062_464, 19_632_062_464),
+    "vgg19_bn": (143_678_248, 143_678_248, 19_632_062_464, 19_632_062_464),
 }
 # grid, channels, weights, multiply-adds in units of one, receptive field (googlenet.md §1.6, §1.7)
 GOOGLENET_ROWS = {
@@ -131,13 +159,13 @@ def test_our_torchinfo_rule_is_torchinfo_s(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("extra", [0, 1, 7, 32])
+@pytest.mark.parametrize("extra", [0, 37])
 def test_shapes_are_those_torch_computes(name: str, extra: int) -> None:
     spec = MODELS[name]
     size = spec.image_size + extra
     network = build_empty(spec).eval()
     with torch.no_grad():
-        features = network.features(torch.empty(1, 3, size, size, device="meta"))
+        features = network.features(torch.empty(1, spec.in_channels, size, size, device="meta"))
     expected = {s.name: tuple(s.end.shape) for s in cost(spec, size).stages[:-1]}
     assert {n: tuple(f.shape[1:]) for n, f in features.items()} == expected
 
@@ -150,10 +178,13 @@ def test_parameters_are_those_torch_holds(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("size", [33, 65, 223, 271])
-def test_parameters_do_not_depend_on_the_picture_size(name: str, size: int) -> None:
+@pytest.mark.parametrize("extra", [0, 1, 32, 65, 223])
+def test_parameters_do_not_depend_on_the_picture_size(name: str, extra: int) -> None:
     spec = MODELS[name]
-    assert cost(spec, size).parameters_with_aux == cost(spec).parameters_with_aux
+    assert (
+        cost(spec, smallest_size(spec) + extra).parameters_with_aux
+        == cost(spec).parameters_with_aux
+    )
 
 
 def test_the_smallest_size_is_what_torch_can_just_compute() -> None:
