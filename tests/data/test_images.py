@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from inception.data import images
 from inception.data.images import UnreadableImageError, image_mode, read_image
 from inception.errors import InputError
 
@@ -171,3 +172,81 @@ def test_damaged_bytes_give_a_picture_or_the_one_error(kind: str) -> None:
         except UnreadableImageError:
             errors += 1
     assert errors > 0
+
+
+def read_or_none(data: bytes) -> Pixels | None:
+    try:
+        return read_image(data)
+    except UnreadableImageError:
+        return None
+
+
+def read_both_ways(data: bytes, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
+    """What simplejpeg and Pillow together give, and Pillow alone."""
+    together = read_or_none(data)
+    with monkeypatch.context() as patch:
+        patch.setattr(images, "_simplejpeg", lambda: None)
+        return together, read_or_none(data)
+
+
+def fast(data: bytes) -> Pixels | None:
+    with Image.open(io.BytesIO(data)) as image:
+        return images._plain_jpeg(image, data)
+
+
+def soft_picture(height: int = 60, width: int = 90) -> Image.Image:
+    return Image.fromarray(picture()).resize((width, height), Image.Resampling.BICUBIC)
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0", "4:1:1"])
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("shape", [(1, 1), (5, 7), (61, 97)])
+def test_the_fast_jpeg_decoder_gives_pillow_s_pixels(
+    subsampling: str, progressive: bool, shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"quality": 85, "subsampling": subsampling, "progressive": progressive}
+    data = encoded(soft_picture(*shape), "JPEG", **options)
+    together, alone = read_both_ways(data, monkeypatch)
+    assert fast(data) is not None
+    assert together.dtype == np.uint8 and np.array_equal(together, alone)
+
+
+def test_photographs_decode_alike_with_and_without_the_fast_decoder(
+    real_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [*(real_data / "imagenet-sample").iterdir(), *(real_data / "odd-images").glob("*.jpg")]
+    taken = 0
+    for path in files:
+        data = path.read_bytes()
+        together, alone = read_both_ways(data, monkeypatch)
+        assert np.array_equal(together, alone) if alone is not None else together is None
+        taken += together is not None and fast(data) is not None
+    assert taken >= 70
+
+
+def test_only_plain_upright_colour_jpegs_go_to_the_fast_decoder() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    others = [
+        encoded(soft_picture(), "PNG"),
+        encoded(soft_picture(), "JPEG", exif=exif),
+        encoded(soft_picture().convert("L"), "JPEG"),
+        encoded(soft_picture().convert("CMYK"), "JPEG"),
+    ]
+    assert [fast(data) for data in others] == [None] * 4
+
+
+def test_a_jpeg_cut_short_anywhere_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded(soft_picture(), "JPEG")
+    for length in range(len(data)):
+        together, alone = read_both_ways(data[:length], monkeypatch)
+        assert together is None or np.array_equal(together, alone)
+        assert (together is None) == (alone is None)
+
+
+def test_stray_bytes_in_a_jpeg_are_borne_as_pillow_bears_them() -> None:
+    whole = encoded(soft_picture(), "JPEG")
+    scan = whole.index(b"\xff\xda")
+    stray = whole[:scan] + b"stray" + whole[scan:]
+    assert fast(stray) is None
+    assert np.array_equal(read_image(stray), read_image(whole))
