@@ -35,6 +35,8 @@ TORCH_FREE = [
     "inception.runtime.pipeline",
     "inception.prediction",
     "inception.evaluation.evaluate",
+    "inception.reproduce.cards",
+    "inception.reproduce.claims",
     "inception.cli",
 ]
 

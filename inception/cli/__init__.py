@@ -11,6 +11,7 @@ from inception.cli.demo import demo
 from inception.cli.evaluate import evaluate
 from inception.cli.models import compare, models
 from inception.cli.predict import predict
+from inception.cli.reproduce import reproduce
 from inception.cli.train import INTERRUPTED, train
 from inception.cli.weights import weights_app
 from inception.errors import InputError
@@ -23,7 +24,7 @@ app = typer.Typer(
     invoke_without_command=True,
     pretty_exceptions_enable=False,
 )
-for command in (models, compare, train, evaluate, predict, demo):
+for command in (models, compare, train, evaluate, predict, reproduce, demo):
     app.command()(command)
 app.add_typer(data_app)
 app.add_typer(weights_app)

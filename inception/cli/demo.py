@@ -11,18 +11,7 @@ import typer
 if TYPE_CHECKING:
     from inception.prediction import Prediction
 
-# Every fifth picture validates, every fifth tests, the rest is learnt from
-SPLITS = ("train", "train", "train", "val", "test")
 TARGET = 0.97  # test top-1 below which the demo has failed
-SETTINGS = (
-    "model=googlenet_small",
-    "image_size=16",
-    "epochs=8",
-    "batch_size=32",
-    "eval_crop=1.0",
-    "area=0.6,1.0",
-    "mirror=false",  # a mirrored digit is no digit
-)
 INK = " .:-=+*#%@"
 
 
@@ -34,6 +23,7 @@ def demo(
     from inception.cli.evaluate import print_evaluation
     from inception.cli.train import train
     from inception.evaluation.evaluate import evaluate
+    from inception.reproduce.digits import SETTINGS, write_digits
 
     data, run = out / "digits", out / "run"
     count = write_digits(data)
@@ -49,25 +39,6 @@ def demo(
     show_predictions(run, data / "test")
     print_end(data, run)
     return 0 if result.top1_accuracy >= TARGET else 1
-
-
-def write_digits(folder: Path) -> int:
-    """Writes scikit-learn's digits as ``folder/split/digit/number.png``; how many there are."""
-    from PIL import Image
-
-    from inception.errors import InputError
-
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise InputError("the demo needs scikit-learn: pip install 'inception[demo]'") from error
-    digits = load_digits()
-    for number, (image, label) in enumerate(zip(digits.images, digits.target, strict=True)):
-        place = folder / SPLITS[number % len(SPLITS)] / str(label)
-        place.mkdir(parents=True, exist_ok=True)
-        pixels = (image * (255 / 16)).round().astype("uint8")  # they come as 0 to 16, ink high
-        Image.fromarray(255 - pixels).save(place / f"{number:04d}.png")
-    return len(digits.images)
 
 
 def show_predictions(run: Path, test: Path) -> None:

@@ -1,0 +1,1 @@
+"""Figures checked: cards that rerun our own measurements, and the ledger of what others claim."""
