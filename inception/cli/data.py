@@ -31,7 +31,7 @@ def check(
     threads: ThreadsOption = None,
     json: JsonOption = None,
 ) -> int:
-    """Finds unreadable, odd, tiny and duplicate pictures, leaks and imbalance; 1 if it matters."""
+    """Finds unreadable, odd, tiny, equal and like pictures, leaks, imbalance; 1 if it matters."""
     from inception.cli.output import write_json
     from inception.data.check import check_data
     from inception.data.datasets import open_data
@@ -66,6 +66,8 @@ def _print(report: DataReport) -> None:
     _print_list("equal pictures in several splits", [" = ".join(g) for g in report.leaks])
     _print_list("equal pictures with different labels", [" = ".join(g) for g in report.conflicts])
     _print_list("equal pictures in one split", [" = ".join(g) for g in report.duplicates])
+    near = "pictures in several splits that look alike; look whether they are copies"
+    _print_list(near, [" ~ ".join(pair) for pair in report.near_leaks])
 
 
 def _print_list(title: str, lines: list[str]) -> None:

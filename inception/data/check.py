@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
+from itertools import combinations
 from typing import Any
+
+import numpy as np
 
 from inception.data.datasets import Data, Dataset
 from inception.data.images import UnreadableImageError, image_mode, read_image
+from inception.data.likeness import near_pairs, thumbnail
 from inception.data.loading import ordered_map
 
 TINY_PX = 32  # a shorter side holds little to learn from
@@ -33,6 +37,7 @@ class DataReport:
         duplicates: groups of equal pictures within one split.
         leaks: groups of equal pictures that lie in several splits.
         conflicts: groups of equal pictures with different labels.
+        near_leaks: pairs in two splits that look alike but are not equal, the likest first.
     """
 
     splits: dict[str, SplitReport] = field(default_factory=dict)
@@ -41,10 +46,14 @@ class DataReport:
     duplicates: list[list[str]] = field(default_factory=list)
     leaks: list[list[str]] = field(default_factory=list)
     conflicts: list[list[str]] = field(default_factory=list)
+    near_leaks: list[list[str]] = field(default_factory=list)
 
     @property
     def healthy(self) -> bool:
-        """Nothing that makes a result wrong: all readable, no leaks, no conflicting labels."""
+        """Nothing that makes a result wrong: all readable, no leaks, no conflicting labels.
+
+        Pictures that only look alike do not count: whether they are the same is for eyes to say.
+        """
         return not (self.unreadable or self.leaks or self.conflicts)
 
     def to_json(self) -> dict[str, Any]:
@@ -59,6 +68,7 @@ class _Finding:
     digest: str = ""
     mode: str = ""
     side: int = 0
+    thumbnail: bytes = b""
     error: str = ""
 
 
@@ -69,8 +79,10 @@ def check_data(data: Data, *, threads: int) -> DataReport:
     """
     report = DataReport()
     by_digest: dict[str, list[tuple[str, _Finding]]] = defaultdict(list)
+    by_split: dict[str, list[_Finding]] = {}
     for name, dataset in data.splits.items():
         findings = list(_look(dataset, threads))
+        by_split[name] = [f for f in findings if not f.error]
         report.splits[name] = _summary(dataset, findings)
         for f in findings:
             if f.error:
@@ -81,6 +93,8 @@ def check_data(data: Data, *, threads: int) -> DataReport:
             by_digest[f.digest].append((name, f))
     for group in by_digest.values():
         _report_group(report, group)
+    for first, second in combinations(by_split.values(), 2):
+        report.near_leaks += _near_leaks(first, second)
     return report
 
 
@@ -93,9 +107,19 @@ def _look(dataset: Dataset, threads: int) -> list[_Finding]:
         except UnreadableImageError as error:
             return _Finding(path, label, error=error.reason)
         digest = hashlib.sha256(repr(picture.shape).encode() + picture.tobytes()).hexdigest()
-        return _Finding(path, label, digest, image_mode(data), min(picture.shape[:2]))
+        side, small = min(picture.shape[:2]), thumbnail(picture).tobytes()
+        return _Finding(path, label, digest, image_mode(data), side, small)
 
     return list(ordered_map(look, range(len(dataset)), threads=threads, ahead=4 * threads))
+
+
+def _near_leaks(first: list[_Finding], second: list[_Finding]) -> list[list[str]]:
+    if not first or not second:
+        return []
+    both = [np.frombuffer(b"".join(f.thumbnail for f in s), np.uint8) for s in (first, second)]
+    pairs = near_pairs(both[0].reshape(len(first), -1), both[1].reshape(len(second), -1))
+    found = [(first[pair.first], second[pair.second]) for pair in pairs]
+    return [[a.path, b.path] for a, b in found if a.digest != b.digest]
 
 
 def _summary(dataset: Dataset, findings: list[_Finding]) -> SplitReport:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from inception.data.check import DataReport, check_data
 from inception.data.datasets import open_data
+from inception.data.likeness import near_pairs, thumbnail
 
 
 def noise(seed: int, height: int = 40, width: int = 40) -> Image.Image:
@@ -44,6 +45,7 @@ def test_a_good_set_is_healthy_and_counted(place: Path) -> None:
         "duplicates": [],
         "leaks": [],
         "conflicts": [],
+        "near_leaks": [],
         "healthy": True,
     }
 
@@ -53,6 +55,57 @@ def test_a_picture_in_two_splits_is_a_leak_whatever_its_format(place: Path) -> N
     found = report(place)
     assert found.leaks == [[f"{place}/train/a/1.png", f"{place}/val/a/same.bmp"]]
     assert found.duplicates == found.conflicts == [] and not found.healthy
+
+
+@pytest.mark.parametrize("change", ["smaller", "stretched", "darker", "grey", "mirrored", "jpeg"])
+def test_a_changed_copy_in_another_split_is_a_near_leak(place: Path, change: str) -> None:
+    original = noise(7, 12, 9).resize((300, 400), Image.Resampling.BICUBIC)
+    original.save(place / "train" / "a" / "3.png")
+    copy = {
+        "smaller": original.resize((75, 100)),
+        "stretched": original.resize((320, 200)),
+        "darker": original.point(lambda value: value // 2),
+        "grey": original.convert("L"),
+        "mirrored": original.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+        "jpeg": original,
+    }[change]
+    name = "copy.jpg" if change == "jpeg" else "copy.png"
+    copy.save(place / "val" / "b" / name, quality=40)
+    found = report(place)
+    assert found.near_leaks == [[f"{place}/train/a/3.png", f"{place}/val/b/{name}"]]
+    assert found.leaks == [] and found.healthy
+
+
+def test_equal_and_plain_pictures_are_no_near_leaks(place: Path) -> None:
+    noise(0).save(place / "val" / "a" / "same.png")
+    for split, value in (("train", 250), ("val", 240)):
+        pixels = np.full((64, 64, 3), value, np.uint8)
+        pixels[:32] += 3  # a plain ground, however like another
+        Image.fromarray(pixels).save(place / split / "a" / "plain.png")
+    assert report(place).near_leaks == []
+
+
+def test_alike_within_one_split_is_not_reported(place: Path) -> None:
+    noise(0).resize((80, 80)).save(place / "train" / "a" / "larger.png")
+    assert report(place).near_leaks == []
+
+
+def test_cats_and_dogs_has_copies_across_its_splits_and_no_false_alarm(real_data: Path) -> None:
+    shards = real_data / "dogs-vs-cats"
+    val = open_data(shards).splits["val"]
+    train = open_data(shards).splits["train"]
+    # looked at: each pair is one photograph, compressed twice
+    copies = [("cat_3908", "cat_7912"), ("cat_4126", "cat_4575"), ("cat_1639", "cat_10273")]
+    sets = []
+    for data, column in ((train, 1), (val, 0)):
+        keys = [Path(data.key(i)).stem for i in range(len(data))]
+        chosen = {keys.index(pair[column]) for pair in copies} | set(range(0, len(data), 20))
+        numbers = sorted(chosen)
+        sets.append((keys, numbers, np.stack([thumbnail(data.read(i)) for i in numbers])))
+    (train_keys, a, first), (val_keys, b, second) = sets
+    found = near_pairs(first, second)
+    pairs = {(val_keys[b[pair.second]], train_keys[a[pair.first]]) for pair in found}
+    assert pairs == set(copies)
 
 
 def test_a_picture_twice_in_one_split_is_a_duplicate_and_no_harm(place: Path) -> None:
