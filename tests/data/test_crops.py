@@ -84,6 +84,22 @@ def test_ten_crops_are_corners_and_centre_then_mirrored(height: int, width: int)
         assert largest_difference(crop, expected) <= 1
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "bottom", "right"),
+    [(300, 400, 32, 117), (400, 300, 117, 32), (300, 300, 32, 32)],
+)
+def test_the_ten_crops_at_224_px_are_the_papers(
+    height: int, width: int, bottom: int, right: int
+) -> None:
+    x = picture(height, width)
+    big = whole(x, 256, "bilinear")  # 341 by 256: 117 beside the crop, 32 below
+    middle = (round(bottom / 2), round(right / 2))
+    places = [(0, 0), (0, right), (bottom, 0), (bottom, right), middle]
+    five = [big[top : top + 224, left : left + 224] for top, left in places]
+    expected = np.stack([*five, *(c[:, ::-1] for c in five)])
+    assert np.array_equal(views(x, Preprocessing(size=224), 10), expected)
+
+
 @pytest.mark.parametrize("count", [1, 10])
 def test_squash_brings_both_sides_to_one_length(count: int) -> None:
     x = picture(40, 90)
@@ -162,6 +178,13 @@ SQUARES_28 = {
     40: (53, (0, 6, 13)),
     44: (58, (0, 7, 14)),
 }
+SQUARES_299 = {  # the scales times 299/224
+    342: (456, (0, 57, 114)),
+    384: (512, (0, 64, 128)),
+    427: (569, (0, 71, 142)),
+    470: (626, (0, 78, 156)),
+}
+CENTRE_299 = {342: 22, 384: 42, 427: 64, 470: 86}  # halves go to the even pixel
 CENTRE_224 = {256: 16, 288: 32, 320: 48, 352: 64}  # where the centre 224 of a square begins
 CENTRE_28 = {32: 2, 36: 4, 40: 6, 44: 8}
 
@@ -198,7 +221,12 @@ def papers_144(
 
 @pytest.mark.parametrize(("height", "width"), [(300, 400), (400, 300), (300, 300)])
 @pytest.mark.parametrize(
-    ("size", "squares", "begins"), [(224, SQUARES_224, CENTRE_224), (28, SQUARES_28, CENTRE_28)]
+    ("size", "squares", "begins"),
+    [
+        (224, SQUARES_224, CENTRE_224),
+        (28, SQUARES_28, CENTRE_28),
+        (299, SQUARES_299, CENTRE_299),
+    ],
 )
 def test_the_144_crops_are_the_papers(
     height: int, width: int, size: int, squares: Any, begins: Any
