@@ -19,6 +19,7 @@ from inception.models.spec import (
     branches,
     map_spec,
 )
+from inception.models.variants import CAFFE_PIXELS, batch_normed
 from inception.preprocessing import Preprocessing
 
 
@@ -125,25 +126,14 @@ GOOGLENET = Spec(
     stages=STEM | TRUNK,
     classifier=CLASSIFIER,
     aux={"inception_4a": AUX, "inception_4d": AUX},
-    # xavier is made for pixels from 0 to 255: smaller inputs would leave the biases alone to speak
-    preprocessing=Preprocessing(mean=(123.0, 117.0, 104.0), std=(1.0, 1.0, 1.0)),
+    preprocessing=CAFFE_PIXELS,
     initialisation="caffe",
     departures=(CAFFE, ADAPTIVE),
 )
 
 
-def _with_norm(norm: Norm) -> Spec:
-    def change(layer: Layer) -> Layers:
-        if isinstance(layer, LocalResponseNorm):
-            return {}
-        return replace(layer, norm=norm) if isinstance(layer, Conv) else layer
-
-    spec = map_spec(GOOGLENET, change)
-    return replace(spec, preprocessing=Preprocessing(), initialisation="he")
-
-
 GOOGLENET_BN = replace(
-    _with_norm(Norm(eps=1e-5)),
+    batch_normed(GOOGLENET, Norm(eps=1e-5)),
     name="googlenet_bn",
     departures=(
         "batch norm (eps 1e-5) after every convolution, no convolution biases, no LRN: "
@@ -154,7 +144,7 @@ GOOGLENET_BN = replace(
 
 
 def _torchvision() -> Spec:
-    spec = _with_norm(Norm(eps=1e-3))
+    spec = batch_normed(GOOGLENET, Norm(eps=1e-3))
 
     def change(layer: Layer) -> Layers:
         if isinstance(layer, Conv) and layer.kernel == 5:

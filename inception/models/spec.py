@@ -278,6 +278,18 @@ def map_layers(layers: Layers, change: Callable[[Layer], Layers]) -> Layers:
     return change(layers)
 
 
+def leaves(layers: Layers) -> list[Layer]:
+    """Every layer that holds no others, in order."""
+    found: list[Layer] = []
+
+    def keep(layer: Layer) -> Layers:
+        found.append(layer)
+        return layer
+
+    map_layers(layers, keep)
+    return found
+
+
 def map_spec(spec: Spec, change: Callable[[Layer], Layers]) -> Spec:
     """The same network with ``change`` applied to each leaf of stages, heads and classifier."""
     parts = {p: map_layers(getattr(spec, p), change) for p in ("stages", "aux", "classifier")}
