@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 
 INTERRUPTED = 130  # exit status
+RECIPE_NAMES = (  # of training.recipes, whose import would cost the help its speed
+    "default", "small-data", "googlenet-paper", "googlenet-caffe", "googlenet-caffe-quick",
+    "bn-inception", "inception-v3", "inception-v4", "xception",
+)  # fmt: skip
 FEW = 50  # pictures to validate on below which the figures jump
 
 
@@ -26,13 +30,15 @@ def train(
     model: Annotated[
         str | None, typer.Option(help="Network or spec in JSON; --init's, else googlenet_bn.")
     ] = None,
-    recipe: Annotated[str, typer.Option(help="default or small-data.")] = "default",
+    recipe: Annotated[
+        str, typer.Option(help=f"Settings that go together: {', '.join(RECIPE_NAMES)}.")
+    ] = "default",
     epochs: Annotated[int | None, typer.Option(help="Passes over the training set.")] = None,
     steps: Annotated[int | None, typer.Option(help="Updates; instead of epochs.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Side in px.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Pictures an update.")] = None,
     lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
-    augment: Annotated[str | None, typer.Option(help="light, googlenet or none.")] = None,
+    augment: Annotated[str | None, typer.Option(help="light, googlenet, caffe or none.")] = None,
     crop: Annotated[
         str | None,
         typer.Option(metavar="LOW,HIGH", help="Share of the area that training crops keep."),

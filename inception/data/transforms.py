@@ -28,24 +28,29 @@ class Augmentation:
         area: smallest and largest share of the picture's area that a crop keeps.
         aspect: smallest and largest width / height of a crop, drawn log-uniformly.
         mirror: swap left and right in half of the pictures.
-        photometric: brightness, contrast and colour each by a factor from 0.5 to 1.5, in random
-            order (Howard, arXiv:1312.5402).
+        photometric: how far from 1 brightness, contrast and colour are each scaled, in random
+            order; 0.5 in Howard's work (arXiv:1312.5402), 0 for none.
         lighting: deviation of AlexNet's colour noise; 0 for none.
         interpolations: one is drawn for each picture.
+        squash: areas and aspects are those of the picture made square first, as Caffe's users do.
     """
 
     area: tuple[float, float] = (0.3, 1.0)
     aspect: tuple[float, float] = (3 / 4, 4 / 3)
     mirror: bool = True
-    photometric: bool = False
+    photometric: float = 0.0
     lighting: float = 0.0
     interpolations: tuple[Interpolation, ...] = ("bilinear",)
+    squash: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.area[0] <= self.area[1] <= 1:
             raise InputError(f"crop areas are shares, 0 < low <= high <= 1; got {self.area}")
         if not 0 < self.aspect[0] <= self.aspect[1]:
             raise InputError(f"aspects must be positive, low <= high; got {self.aspect}")
+        if not 0 <= self.photometric <= 1 or self.lighting < 0:
+            given = f"photometric {self.photometric:g}, lighting {self.lighting:g}"
+            raise InputError(f"photometric is from 0 to 1, lighting not negative; got {given}")
         for name in self.interpolations:
             if name not in FILTERS:
                 raise unknown("interpolation", name, get_args(Interpolation))
@@ -56,10 +61,12 @@ AUGMENTATIONS = {
     # "Going Deeper with Convolutions", section 6
     "googlenet": Augmentation(
         area=(0.08, 1.0),
-        photometric=True,
+        photometric=0.5,
         lighting=0.1,
         interpolations=("bilinear", "area", "nearest", "bicubic"),
     ),
+    # Caffe's: 224 of the 256 pixels of either side of the squashed picture, and the mirror
+    "caffe": Augmentation(area=((224 / 256) ** 2,) * 2, aspect=(1.0, 1.0), squash=True),
     "none": Augmentation(area=(1.0, 1.0), aspect=(1.0, 1.0), mirror=False),
 }
 
@@ -80,7 +87,7 @@ def augment(picture: Picture, size: int, how: Augmentation, rng: np.random.Gener
     if how.mirror and rng.random() < 0.5:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     if how.photometric:
-        image = _photometric(image, rng)
+        image = _photometric(image, how.photometric, rng)
     out = np.asarray(image)
     return _lighting(out, how.lighting, rng) if how.lighting else out
 
@@ -89,9 +96,10 @@ def random_box(
     height: int, width: int, how: Augmentation, rng: np.random.Generator
 ) -> tuple[int, int, int, int]:
     """``(left, top, right, bottom)`` of a crop of random area and aspect inside the picture."""
+    squashed = width / height if how.squash else 1.0
     for _ in range(TRIES):
         area = height * width * rng.uniform(*how.area)
-        aspect = np.exp(rng.uniform(*np.log(how.aspect)))
+        aspect = squashed * np.exp(rng.uniform(*np.log(how.aspect)))
         w, h = round(np.sqrt(area * aspect)), round(np.sqrt(area / aspect))
         if 0 < w <= width and 0 < h <= height:
             left, top = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
@@ -102,10 +110,10 @@ def random_box(
     return left, top, left + w, top + h
 
 
-def _photometric(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+def _photometric(image: Image.Image, most: float, rng: np.random.Generator) -> Image.Image:
     kinds = [ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color]
     for which in rng.permutation(3):
-        image = kinds[which](image).enhance(float(rng.uniform(0.5, 1.5)))
+        image = kinds[which](image).enhance(float(rng.uniform(1 - most, 1 + most)))
     return image
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from inception.data.transforms import Augmentation, augmentation
 from inception.errors import InputError, unknown
+from inception.models.variants import Head, NormKind
 
 Optimiser = Literal["sgd", "adamw", "rmsprop"]
 Schedule = Literal["one_cycle", "cosine", "step", "exponential", "poly", "constant"]
@@ -22,11 +23,15 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "average": get_args(Average),
     "precision": get_args(Precision),
     "freeze": get_args(Freeze),
+    "head": get_args(Head),
+    "norm": get_args(NormKind),
 }
 _POSITIVE = ("epochs", "steps", "batch_size", "accumulate", "lr", "step_epochs", "clip_norm",
-             "patience", "threads", "checkpoint_s", "image_size")  # fmt: skip
+             "patience", "threads", "checkpoint_s", "image_size", "width")  # fmt: skip
 _SHARES = ("momentum", "label_smoothing", "average_decay", "average_start", "warmup", "eval_crop",
-           "max_unreadable", "rms_decay", "gamma", "layer_decay")  # fmt: skip
+           "max_unreadable", "rms_decay", "gamma", "layer_decay", "dropout")  # fmt: skip
+_NOT_NEGATIVE = ("weight_decay", "aux_weight", "seed", "data_seed", "cached_views", "aux_heads")
+_AUGMENTATION = ("area", "mirror", "photometric", "lighting", "interpolations")
 
 
 @dataclass(frozen=True)
@@ -34,8 +39,14 @@ class TrainConfig:
     """Everything that decides a run, its data set aside. Saved with the run, resolved.
 
     Attributes:
+        recipe: the one these settings began as.
         model: a name, or the path of a spec in JSON; by default that of ``init``, else
             ``googlenet_bn``.
+        width: factor on the width of every convolution.
+        norm: ``batch``, ``lrn`` or ``none`` instead of the network's own.
+        head: the classifier: ``linear``, ``flatten`` or ``nin`` instead of the network's own
+            (``models.variants.with_head``). ``dropout``: its own in place of the network's.
+        aux_heads: how many of the network's auxiliary heads train, the last ones; all by default.
         init: a MODEL to start from; what does not fit is dropped or fresh, and said so.
         freeze: ``backbone`` trains the classifier and heads only, batch-norm statistics fixed.
         unfreeze_from: the first stage that trains again under ``freeze``, by name.
@@ -58,8 +69,9 @@ class TrainConfig:
         gamma: factor every ``step_epochs`` (step: in stairs; exponential: smoothly).
         power: of the poly schedule.
         aux_weight: of each auxiliary head's loss.
-        augment: ``light``, ``googlenet`` or ``none``; ``area`` and ``mirror`` replace its crop area
-            and whether it mirrors.
+        augment: ``light``, ``googlenet``, ``caffe`` or ``none``; ``area``, ``mirror``,
+            ``photometric``, ``lighting`` and ``interpolations`` replace parts of it
+            (``data.transforms.Augmentation``).
         average: weights for evaluation: ``ema`` with ``average_decay``, warmed up; ``polyak``,
             the mean since the share ``average_start`` of the run; or ``none``.
         precision: ``auto`` is bf16 where the device computes in it, else fp32.
@@ -67,10 +79,18 @@ class TrainConfig:
             positive features, swings wildly at the default's peak rate.
         patience: epochs without a better validation that end the run.
         threads: of torch, part of the run: one and two differ in the last bits.
+        seed: of everything random. ``data_seed`` where given draws order, augmentation and
+            dropout, so that ``seed`` is left with fresh weights and which pictures are held out.
         checkpoint_s: seconds between checkpoints within an epoch.
     """
 
+    recipe: str = "default"
     model: str | None = None
+    width: float = 1.0
+    norm: NormKind = "own"
+    head: Head = "own"
+    dropout: float | None = None
+    aux_heads: int | None = None
     init: str | None = None
     freeze: Freeze = "none"
     unfreeze_from: str | None = None
@@ -101,6 +121,9 @@ class TrainConfig:
     augment: str = "light"
     area: tuple[float, float] | None = None
     mirror: bool | None = None
+    photometric: float | None = None
+    lighting: float | None = None
+    interpolations: tuple[str, ...] | None = None
     average: Average = "ema"
     average_decay: float = 0.999
     average_start: float = 0.5
@@ -110,6 +133,7 @@ class TrainConfig:
     device: str = "auto"
     threads: int | None = None
     seed: int = 0
+    data_seed: int | None = None
     max_unreadable: float = 0.01
     checkpoint_s: float = 120.0
 
@@ -122,14 +146,16 @@ class TrainConfig:
             if value is not None and value <= 0:
                 raise InputError(f"{name} must be above 0; got {value}")
         for name in _SHARES:
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} must be from 0 to 1; got {getattr(self, name)}")
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise InputError(f"{name} must be from 0 to 1; got {value}")
         if any(size < 1 for size in self.progressive):
             raise InputError(f"progressive sizes must be above 0; got {self.progressive}")
         self.augmentation()
-        for name in ("weight_decay", "aux_weight", "seed", "cached_views"):
-            if getattr(self, name) < 0:
-                raise InputError(f"{name} must not be negative; got {getattr(self, name)}")
+        for name in _NOT_NEGATIVE:
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise InputError(f"{name} must not be negative; got {value}")
 
     def train_size(self, epoch: int, epochs: int) -> int:
         """Side in pixels of the training pictures of an epoch, counted from 0."""
@@ -137,10 +163,14 @@ class TrainConfig:
         return sizes[min(epoch * len(sizes) // epochs, len(sizes) - 1)]
 
     def augmentation(self) -> Augmentation:
-        """The named augmentation, with this run's crop area and mirror."""
-        named = augmentation(self.augment)
-        own = {"area": self.area, "mirror": self.mirror}
-        return replace(named, **{n: v for n, v in own.items() if v is not None})  # type: ignore[arg-type]
+        """The named augmentation, with the parts this run has of its own."""
+        own: dict[str, Any] = {n: v for n in _AUGMENTATION if (v := getattr(self, n)) is not None}
+        return replace(augmentation(self.augment), **own)
+
+    @property
+    def sampling_seed(self) -> int:
+        """Of order, augmentation and dropout."""
+        return self.seed if self.data_seed is None else self.data_seed
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON values."""
@@ -169,6 +199,8 @@ class TrainConfig:
             name, equals, text = setting.partition("=")
             if not equals:
                 raise InputError(f"a setting is key=value; got {setting!r}")
+            if name == "recipe":
+                raise InputError("a recipe is no setting but where they begin: --recipe NAME")
             if name not in (known := [f.name for f in fields(self)]):
                 raise unknown("setting", name, known)
             changes[name] = _parse(name, text)
@@ -182,6 +214,8 @@ def _parse(name: str, text: str) -> Any:
     try:
         if kind.startswith("tuple[int"):
             return tuple(int(part) for part in text.split(","))
+        if kind.startswith("tuple[str"):
+            return tuple(text.split(","))
         if kind.startswith("tuple"):
             low, high = (float(part) for part in text.split(","))
             return low, high

@@ -70,7 +70,7 @@ def _key(network: InceptionNet, dataset: Dataset, config: TrainConfig, num_views
         "format": FORMAT,
         "preprocessing": network.spec.preprocessing.to_json(),
         "augmentation": asdict(config.augmentation()) if num_views > 1 else None,
-        "seed": config.seed if num_views > 1 else None,
+        "seed": config.sampling_seed if num_views > 1 else None,
         "views": num_views,
         "precision": config.precision,
     }
@@ -123,7 +123,9 @@ def _passes(
             picture = dataset.read(index)
         except UnreadableImageError as error:
             return index, error
-        rngs = (np.random.default_rng([config.seed, v, index]) for v in range(1, num_views))
+        rngs = (
+            np.random.default_rng([config.sampling_seed, v, index]) for v in range(1, num_views)
+        )
         augmented = [augment(picture, size, config.augmentation(), rng) for rng in rngs]
         plain = views(picture, network.spec.preprocessing)
         return index, np.concatenate([plain, *(a[None] for a in augmented)])

@@ -126,7 +126,9 @@ class Training:
         """This epoch's batches: all but what lies past the run's last step."""
         c = self.config
         left = self.total_steps - self.state.epoch * self.steps_per_epoch
-        return epoch_plan(len(self.train_set), c.batch_size, c.seed, self.state.epoch)[:left]
+        return epoch_plan(len(self.train_set), c.batch_size, c.sampling_seed, self.state.epoch)[
+            :left
+        ]
 
     def _batches(self, plan: list[np.ndarray[Any, Any]]) -> Iterator[Batch]:
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
@@ -136,7 +138,7 @@ class Training:
             [np.array_split(rows, world)[rank] for rows in plan],
             self.config.augmentation(),
             size=self.config.train_size(self.state.epoch, self.epochs),
-            seed=self.config.seed,
+            seed=self.config.sampling_seed,
             epoch=self.state.epoch,
             threads=self.config.threads or available_cores(),
         ):
@@ -150,7 +152,8 @@ class Training:
         self._count(batch)
         if len(batch.labels) > 1:  # batch norm cannot learn from one picture
             # Dropout depends on seed, step and process alone, so that a resumed run draws the same
-            torch.manual_seed(_mixed(self.config.seed, step, self.accelerator.process_index))
+            rank = self.accelerator.process_index
+            torch.manual_seed(_mixed(self.config.sampling_seed, step, rank))
             set_rate(self.optimiser, self._rate())
             self.prepared.zero_grad()
             self._backward(batch)

@@ -17,27 +17,20 @@ import torch
 
 from inception.data.datasets import Data, open_data
 from inception.data.loading import available_cores
-from inception.errors import InputError, unknown
-from inception.models import create_model, get_spec
-from inception.models.cost import cost
+from inception.errors import InputError
+from inception.models import create_model
 from inception.models.network import InceptionNet
 from inception.models.spec import Spec
 from inception.prediction import RUN_MODEL, find_model
 from inception.runtime.torch_engine import pick_device
 from inception.training.checkpoint import State, read_checkpoint
 from inception.training.config import TrainConfig
+from inception.training.design import design, start_from
 from inception.training.loop import Interrupted, Reports, Training
 from inception.training.records import CONFIG, RunStart, record_best, record_epoch, record_start
 from inception.training.transfer import train_classifier
-from inception.weights.model_file import (
-    Transplant,
-    load_weights,
-    read_info,
-    transplant,
-)
 
 LAST = "last.safetensors"
-DEFAULT_MODEL = "googlenet_bn"
 
 
 @dataclass(frozen=True)
@@ -92,13 +85,13 @@ def train(
         raise InputError("training needs a data set: inception train DATA")
     opened = open_data(data)
     config = resolve(config or TrainConfig())
-    spec, init = _network_spec(config, opened)
+    spec, init = design(config, len(opened.classes))
     train_set, val_set = opened.for_training(config.seed)
     config = replace(config, model=config.model or spec.name, image_size=spec.image_size)
     folder = _new_folder(out, spec, opened)
     torch.manual_seed(config.seed)
     network = create_model(spec)
-    moved = None if init is None else _start_from(network, init)
+    moved = None if init is None else start_from(network, init)
     start = RunStart(folder, str(opened.place), spec, train_set, val_set, config, moved, None)
     if is_main_process():
         record_start(start)
@@ -125,44 +118,6 @@ def has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-
-
-def _network_spec(config: TrainConfig, data: Data) -> tuple[Spec, Path | None]:
-    """The network for this data, and the file whose weights it starts from."""
-    init = find_model(config.init) if config.init else None
-    if config.freeze != "none" and init is None:
-        raise InputError("--freeze needs --init: weights that were never trained teach nothing")
-    if config.cached_views and config.freeze != "backbone":
-        raise InputError("cached_views needs --freeze backbone: else features change every step")
-    if config.unfreeze_from and (config.freeze == "none" or config.cached_views):
-        raise InputError("unfreeze_from needs --freeze backbone, and no cached_views")
-    own = init is not None and config.model is None
-    spec = read_info(init).spec if init and own else _named_spec(config.model or DEFAULT_MODEL)
-    size = config.image_size or spec.image_size
-    if config.unfreeze_from not in (None, *spec.stages):
-        raise unknown("stage", str(config.unfreeze_from), spec.stages)
-    for each in (*config.progressive, size):
-        cost(spec, each)  # refuses a size too small for the network
-    preprocessing = replace(spec.preprocessing, size=size, crop=config.eval_crop)
-    if config.cached_views:
-        spec = replace(spec, aux={})  # heads hang on features that are not kept
-    return replace(spec, num_classes=len(data.classes), preprocessing=preprocessing), init
-
-
-def _named_spec(model: str) -> Spec:
-    if not model.endswith(".json"):
-        return get_spec(model)
-    try:
-        return Spec.from_json(json.loads(Path(model).read_text("utf-8")))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{model}: not a network's description ({error})") from error
-
-
-def _start_from(network: InceptionNet, init: Path) -> Transplant:
-    moved = transplant(network, load_weights(init))
-    if not any(name not in moved.fresh for name, _ in network.named_parameters()):
-        raise InputError(f"nothing in {init} fits {network.spec.name}")
-    return moved
 
 
 def _new_folder(out: str | Path | None, spec: Spec, data: Data) -> Path:
@@ -196,7 +151,7 @@ def _resume(
     if (folder / LAST).exists():
         state, _ = read_checkpoint(folder / LAST)
     elif config.init:  # it has no checkpoint yet, and begins again
-        moved = _start_from(network, find_model(config.init))
+        moved = start_from(network, find_model(config.init))
     at = None if state is None else (state.epoch, state.step)
     start = RunStart(folder, str(opened.place), spec, train_set, val_set, config, moved, at)
     return _go(start, network, state, reports, started)

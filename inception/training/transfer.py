@@ -92,13 +92,13 @@ class ClassifierTraining:
 
     def _train_epoch(self) -> None:
         c, epoch = self.config, self.state.epoch
-        plan = epoch_plan(len(self.rows), c.batch_size, c.seed, epoch)
+        plan = epoch_plan(len(self.rows), c.batch_size, c.sampling_seed, epoch)
         for chosen in plan[: self.total_steps - self._global_step()]:
             self._step(self.rows[chosen], view=epoch % c.cached_views)
 
     def _step(self, rows: npt.NDArray[np.int64], *, view: int) -> None:
         c, step = self.config, self._global_step()
-        torch.manual_seed(c.seed + step)  # dropout depends on the step alone
+        torch.manual_seed(c.sampling_seed + step)  # dropout depends on the step alone
         set_rate(self.optimiser, rate_at(c, step, self.total_steps, self.steps_per_epoch))
         labels = torch.from_numpy(self.train.labels[rows]).to(c.device)
         logits = self.head.train()(self._features(self.train, rows, view))

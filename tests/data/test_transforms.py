@@ -16,6 +16,7 @@ from inception.data.transforms import (
     random_box,
 )
 from inception.errors import InputError
+from inception.training.config import TrainConfig
 
 BILINEAR = Image.Resampling.BILINEAR
 NONE = AUGMENTATIONS["none"]
@@ -95,6 +96,27 @@ def test_googlenet_draws_all_four_interpolations() -> None:
     }
 
 
+def test_caffe_s_crop_is_224_of_the_256_pixels_of_a_squashed_picture() -> None:
+    how, x = AUGMENTATIONS["caffe"], picture(256, 256)
+    places = set()
+    for seed in range(20):
+        left, top, right, bottom = random_box(256, 512, how, np.random.default_rng(seed))
+        assert (right - left, bottom - top) == (448, 224)  # 7/8 of either side
+        left, top, right, bottom = random_box(256, 256, how, np.random.default_rng(seed))
+        crop = x[top : top + 224, left : left + 224]
+        got = augment(x, 224, how, np.random.default_rng(seed))
+        assert np.array_equal(got, crop) or np.array_equal(got, crop[:, ::-1])
+        places.add((left, top))
+    assert len(places) > 15
+
+
+def test_parts_of_an_augmentation_can_be_set_one_by_one() -> None:
+    settings = ["augment=googlenet", "photometric=0.2", "lighting=0", "interpolations=area,nearest"]
+    how = TrainConfig().with_settings(settings).augmentation()
+    assert (how.photometric, how.lighting) == (0.2, 0.0)
+    assert (how.interpolations, how.area) == (("area", "nearest"), (0.08, 1.0))
+
+
 def test_half_of_the_pictures_are_mirrored() -> None:
     how = Augmentation(area=(1, 1), aspect=(1, 1))
     x = picture()
@@ -108,7 +130,7 @@ def test_half_of_the_pictures_are_mirrored() -> None:
 
 
 def test_photometric_distortion_scales_a_grey_picture_by_half_to_one_and_a_half() -> None:
-    how = Augmentation(area=(1, 1), aspect=(1, 1), mirror=False, photometric=True)
+    how = Augmentation(area=(1, 1), aspect=(1, 1), mirror=False, photometric=0.5)
     grey = np.full((8, 8, 3), 100, np.uint8)  # contrast and colour leave plain grey as it is
     levels = set()
     for seed in range(200):
@@ -151,6 +173,8 @@ def test_the_papers_crops_keep_8_to_100_percent_at_3_4_to_4_3() -> None:
         ({"area": (0.9, 0.5)}, "crop areas are shares"),
         ({"aspect": (0.0, 1.0)}, "aspects must be positive"),
         ({"aspect": (2.0, 1.0)}, "aspects must be positive"),
+        ({"photometric": 1.5}, "photometric is from 0 to 1"),
+        ({"lighting": -0.1}, "lighting not negative"),
         ({"interpolations": ("cubic",)}, "did you mean 'bicubic'"),
     ],
 )
