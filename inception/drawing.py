@@ -1,4 +1,4 @@
-"""Pictures of numbers: training curves, confusion matrices, models × crops.
+"""Pictures of numbers: training curves, confusion matrices, models × crops, early exits.
 
 Imports matplotlib when it draws.
 """
@@ -77,6 +77,33 @@ def draw_grid(rows: Sequence[dict[str, Any]], path: Path) -> None:
     axes.set(xlabel="crops of each picture", ylabel="top-1 error, %")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
+    _save(figure, path)
+
+
+def draw_exits(rows: Sequence[dict[str, Any]], full: float, path: Path) -> None:
+    """Top-1 against multiply-adds of a network that stops early, a dot a confidence, as a PNG.
+
+    Args:
+        rows: with ``confidence``, ``top1_accuracy`` and ``share_of_full``.
+        full: top-1 of the full network, from 0 to 1.
+        path: of the picture.
+    """
+    figure = _figure(7, 4.5)
+    axes = figure.subplots()
+    spent = [100 * row["share_of_full"] for row in rows]
+    right = [100 * row["top1_accuracy"] for row in rows]
+    axes.axhline(100 * full, color="0.6", linestyle="--", label="full network")
+    axes.plot(spent, right, marker="o", label="the first head surer than the number answers")
+    written: list[tuple[float, float]] = []
+    for x, y, row in zip(spent, right, rows, strict=True):
+        if all(abs(x - a) > 1.5 or abs(y - b) > 0.4 for a, b in written):  # else unreadable
+            text = f"{row['confidence']:g}"
+            axes.annotate(text, (x, y), (0, -13), textcoords="offset points", ha="center")
+            written.append((x, y))
+    axes.set(xlabel="multiply-adds, % of the full network's", ylabel="top-1 accuracy, %")
+    axes.margins(x=0.08, y=0.15)
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, loc="lower right")
     _save(figure, path)
 
 

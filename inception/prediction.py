@@ -15,7 +15,7 @@ from inception.data.sources import pictures_at
 from inception.errors import InputError
 from inception.models import MODELS
 from inception.preprocessing import Preprocessing
-from inception.runtime import Floats, create_engine
+from inception.runtime import Engine, Floats, create_engine
 from inception.runtime.pipeline import Answer, classify
 from inception.weights.model_file import read_info
 
@@ -102,9 +102,11 @@ class Predictor:
         crops: squares shown of each picture.
         batch_size: squares in one run of the network.
         threads: by default as many as there are cores.
+        exit_confidence: the first auxiliary head surer than this answers
+            (``runtime.early_exit``); by default the classifier does.
 
     Raises:
-        InputError: no such model, engine or device.
+        InputError: no such model, engine or device; early exits without heads or with more crops.
     """
 
     def __init__(
@@ -116,12 +118,17 @@ class Predictor:
         crops: int = 1,
         batch_size: int = 32,
         threads: int | None = None,
+        exit_confidence: float | None = None,
     ) -> None:
         path = find_model(model)
         info = read_info(path)
         self.classes = info.classes
         self.preprocessing: Preprocessing = info.preprocessing
-        self.engine = create_engine(path, engine, device=device, threads=threads)
+        self.engine: Engine
+        if exit_confidence is None:
+            self.engine = create_engine(path, engine, device=device, threads=threads)
+        else:
+            self.engine = _exit_engine(path, exit_confidence, engine, crops, device, threads)
         self._crops, self._batch_size, self._threads = crops, batch_size, threads
 
     def predict(
@@ -166,6 +173,16 @@ class Predictor:
     def _labels(self, probabilities: Floats, top: int) -> tuple[Label, ...]:
         best = np.argsort(-probabilities, kind="stable")[:top]
         return tuple(Label(self.classes[i], int(i), float(probabilities[i])) for i in best)
+
+
+def _exit_engine(
+    path: Path, confidence: float, engine: str, crops: int, device: str, threads: int | None
+) -> Engine:
+    from inception.runtime.early_exit import create_exit_engine  # torch
+
+    if crops != 1:
+        raise InputError(f"--exit-confidence is of one crop; leave out --crops {crops}")
+    return create_exit_engine(path, confidence, engine, device=device, threads=threads)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inception.cli.output import DeviceOption, JsonOption, QuietOption, ThreadsOption
+from inception.cli.exits import measure_exits
+from inception.cli.output import (
+    DeviceOption,
+    ExitOption,
+    JsonOption,
+    QuietOption,
+    ThreadsOption,
+)
 from inception.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,8 +56,11 @@ def evaluate(
     ] = 0.01,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
-    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="The grid as CSV.")] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="PNG", help="The grid drawn.")] = None,
+    exit_confidence: ExitOption = None,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The grid, or the exits' curve, as CSV.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="PNG", help="The same drawn.")] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write a page about the errors.")
     ] = None,
@@ -65,14 +75,19 @@ def evaluate(
     from inception.evaluation.report import Witness
 
     models, data = _models_and_data(arguments)
-    _check_options(models, grid, crops, csv or plot, report is not None, calibrate)
+    page = report is not None
+    stops = exit_confidence is not None
+    _check_options(models, grid, crops, csv or plot, page, calibrate, stops)
     witness, listener = Witness(), Listener()
     options: dict[str, Any] = {
         "split": split, "limit": limit, "engine": engine, "batch_size": batch_size,
         "max_unreadable": max_unreadable, "device": device, "threads": threads,
     }  # fmt: skip
+    if exit_confidence is not None:
+        shown: dict[str, Any] = {"json": json, "csv": csv, "plot": plot, "quiet": quiet}
+        return measure_exits(models[0], data, exit_confidence, options, **shown)
     if not grid:
-        observers = [witness.see] * (report is not None) + [listener.hear] * calibrate
+        observers = [witness.see] * page + [listener.hear] * calibrate
         options |= {"crops": crops, "observe": partial(_tell, observers)}
     result = _measure(models, data, grid, options, quiet=quiet)
     _print(result, json, csv, plot, quiet=quiet)
@@ -141,13 +156,19 @@ def _check_options(
     grid_file: Path | None,
     report: bool,
     calibrate: bool,
+    stops: bool,
 ) -> None:
+    if stops and (grid or len(models) > 1 or crops != 1 or report or calibrate):
+        raise InputError(
+            "--exit-confidence is of one model and one crop: leave out --grid, --crops, --report, "
+            "--calibrate and further models"
+        )
     if grid and (report or calibrate):
         raise InputError("--report and --calibrate are of one way of asking; leave out --grid")
     if grid and crops != 1:
         raise InputError(f"--grid has crops of its own, 1, 10 and 144; leave out --crops {crops}")
-    if not grid and grid_file:
-        raise InputError("--csv and --plot are of the grid; add --grid")
+    if not grid and not stops and grid_file:
+        raise InputError("--csv and --plot are of the grid; add --grid, or --exit-confidence")
     if calibrate and len(models) > 1:
         raise InputError("--calibrate is of one model; give one")
 

@@ -27,6 +27,12 @@ DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 ThreadsOption = Annotated[
     int | None, typer.Option(help="Threads to use; as many as there are cores by default.")
 ]
+ExitOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="P", help="Let the first auxiliary head that is surer than P answer, 0 to 1."
+    ),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress, no tables.")]
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, TextIO
 
 import typer
 
-from inception.cli.output import DeviceOption, QuietOption, ThreadsOption
+from inception.cli.exits import print_answered
+from inception.cli.output import DeviceOption, ExitOption, QuietOption, ThreadsOption
 
 if TYPE_CHECKING:
     from inception.prediction import Prediction
@@ -31,6 +32,7 @@ def predict(
     crops: Annotated[
         int, typer.Option(help="Squares shown of each picture: 1, 10, 12 or 144.")
     ] = 1,
+    exit_confidence: ExitOption = None,
     engine: Annotated[str, typer.Option(help="auto or torch.")] = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Squares in one run.")] = 32,
     csv_file: Annotated[
@@ -52,8 +54,9 @@ def predict(
         raise InputError("only one of --json and --csv can go to standard output")
     model, paths = _model_and_paths(arguments)
     predictor = Predictor(
-        model, engine, device=device, crops=crops, batch_size=batch_size, threads=threads
-    )
+        model, engine, device=device, crops=crops, batch_size=batch_size, threads=threads,
+        exit_confidence=exit_confidence,
+    )  # fmt: skip
     with ExitStack() as files:
         writers: list[_Writer] = []
         if csv_file is not None:
@@ -70,6 +73,8 @@ def predict(
                 typer.echo(f"unreadable: {prediction.path}: {prediction.error}", err=True)
             for writer in writers:
                 writer.write(prediction)
+    if exit_confidence is not None and not quiet:
+        print_answered(predictor.engine)
     if unreadable:
         typer.echo(f"{unreadable} of {done} pictures could not be read", err=True)
     return 1 if unreadable else 0
