@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 # One torch for everybody, installed first: whatever needs torch later is satisfied with it.
 TORCH ?= torch==2.13.0
 TORCHVISION ?= torchvision==0.28.0
+FACENET ?= facenet-pytorch==2.6.0
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check install
@@ -35,8 +36,10 @@ $(VENV)/demo: $(VENV)/torch pyproject.toml
 	$(BIN)/pip install --quiet -e '.[demo]'
 	touch $@
 
-# torchvision pins one torch; without its dependencies it comes beside any CPU build
+# torchvision pins one torch, facenet-pytorch an old one; without their dependencies both come beside
+# any CPU build
 $(VENV)/test: $(VENV)/demo pyproject.toml
 	$(BIN)/pip install --quiet --no-deps '$(TORCHVISION)'
 	$(BIN)/pip install --quiet -e '.[test]'
+	$(BIN)/pip install --quiet --no-deps '$(FACENET)'
 	touch $@

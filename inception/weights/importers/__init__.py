@@ -1,13 +1,29 @@
 """Importers of public weights: which publisher's form of which of our networks can be read."""
 
 from inception.errors import InputError, unknown
-from inception.weights.importers import torchvision
+from inception.weights.importers import caffe, inception5h, keras, slim, timm, torchvision
 from inception.weights.importers.importer import Importer
 
 DIALECTS: dict[str, str] = {
     "torchvision": "torchvision's .pth or .safetensors",
+    "timm": "timm's .safetensors or .pth",
+    "gluon": "timm's port of MXNet's Inception-v3",
+    "cadene": "the .pth of pretrained-models.pytorch",
+    "facenet": "facenet-pytorch's .pt",
+    "fid": "pytorch-fid's .pth",
+    "caffe": "a .caffemodel",
+    "slim": "a checkpoint of TF-slim's (.ckpt, or .index and .data)",
+    "inception5h": "Google's tensorflow_inception_graph.pb",
+    "keras": "Keras' .h5, .weights.h5 or .keras",
 }
-IMPORTERS: tuple[Importer, ...] = (*torchvision.IMPORTERS,)
+IMPORTERS: tuple[Importer, ...] = (
+    *torchvision.IMPORTERS,
+    *timm.IMPORTERS,
+    *caffe.IMPORTERS,
+    *slim.IMPORTERS,
+    *inception5h.IMPORTERS,
+    *keras.IMPORTERS,
+)
 
 
 def importers_for(model: str, dialect: str | None = None) -> list[Importer]:

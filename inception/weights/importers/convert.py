@@ -69,14 +69,15 @@ def convert(
     if reading.fit.faults:
         raise InputError(f"{source}, read as {_title(reading)}: {reading.fit}")
     spec, weights, notes = _without_background(reading, background)
+    importer = reading.importer
     info = ModelInfo(
-        replace(spec, preprocessing=reading.importer.preprocessing),
-        _class_names(spec.num_classes, classes),
-        training={"imported": {"file": source.name, "dialect": reading.importer.dialect}},
+        replace(spec, preprocessing=importer.preprocessing or spec.preprocessing),
+        _class_names(spec.num_classes, classes, importer.own_order),
+        training={"imported": {"file": source.name, "dialect": importer.dialect}},
     )
     also = [r.importer.dialect for r in readings if r is not reading and not r.fit.faults]
     notes = (*_notes(reading, file, also), *notes)
-    return Converted(_copied(weights, source), info, reading.importer.dialect, notes)
+    return Converted(_copied(weights, source), info, importer.dialect, notes)
 
 
 def _title(reading: Reading) -> str:
@@ -101,12 +102,11 @@ def _without_background(
     return replace(spec, num_classes=IMAGENET), weights, (note,)
 
 
-def _class_names(count: int, names: Sequence[str] | None) -> tuple[str, ...]:
+def _class_names(count: int, names: Sequence[str] | None, own_order: bool) -> tuple[str, ...]:
     if names is None:
-        own = tuple(f"class {number}" for number in range(count))
-        return {IMAGENET: imagenet_names(), IMAGENET + 1: imagenet_names(background=True)}.get(
-            count, own
-        )
+        if not own_order and count in (IMAGENET, IMAGENET + 1):
+            return imagenet_names(background=count > IMAGENET)
+        return tuple(f"class {number}" for number in range(count))
     if len(names) != count:
         raise InputError(f"{len(names)} class names for {count} outputs")
     return tuple(names)
@@ -120,7 +120,11 @@ def _notes(reading: Reading, file: ForeignFile, also: Sequence[str]) -> tuple[st
     if reading.ignored:
         notes.append(f"not needed: {len(reading.ignored)}, such as {reading.ignored[0]}")
     if reading.headless:
-        notes.append(f"no auxiliary head in the file: {', '.join(reading.headless)}")
+        notes.append(f"no auxiliary head in the file after {', '.join(reading.headless)}")
+    if reading.unit_scales:
+        notes.append(f"no scale (gamma) in the file's {reading.unit_scales} norms: set to 1")
+    if reading.folded:
+        notes.append(f"folded {reading.folded} biases into the means of the norms after them")
     return tuple(notes)
 
 

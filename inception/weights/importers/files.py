@@ -39,17 +39,33 @@ def open_file(path: Path) -> ForeignFile:
     Raises:
         InputError: no such file, of no known kind, damaged, or with more than tensors in it.
     """
+    from inception.weights.importers import caffe_file, keras_file, tensorflow_file, torch_file
+
+    index = path.with_name(f"{path.name}.index")
+    if not path.is_file() and index.is_file():  # a checkpoint is called by what its files share
+        path = index
     if not path.is_file():
         raise InputError(f"no such file: {path}")
-    from inception.weights.importers import torch_file
-
     with path.open("rb") as file:
         head = file.read(16)
     if head[8:9] == b"{":
         return ForeignFile("torch", torch_file.read_safetensors(path))
+    if head[:8] == b"\x89HDF\r\n\x1a\n":
+        return ForeignFile("keras", keras_file.read_h5(path))
+    if tensorflow_file.is_table(path):
+        return ForeignFile("checkpoint", tensorflow_file.read_checkpoint(path))
+    if zipfile.is_zipfile(path) and path.suffix == ".keras":
+        return ForeignFile("keras", keras_file.read_archive(path))
     if zipfile.is_zipfile(path) or head[:1] == b"\x80":
         return ForeignFile("torch", torch_file.read_pickle(path))
+    if path.suffix == ".caffemodel":
+        return ForeignFile("caffe", caffe_file.read_caffemodel(path))
+    if path.suffix == ".pb":
+        return ForeignFile("graph", *tensorflow_file.read_graph(path))
     raise InputError(f"{path}: {KNOWN}")
 
 
-KNOWN = "not a file of weights that any importer reads (.pth, .pt, .safetensors)"
+KNOWN = (
+    "not a file of weights that any importer reads (.pth, .pt, .safetensors, .caffemodel, .ckpt, "
+    ".index, .pb, .h5, .keras)"
+)

@@ -49,7 +49,11 @@ class Reading:
 
     Attributes:
         spec: the network, with the file's number of classes and only the heads it holds.
-        weights: theirs by our names, laid out as ours but not yet copied; valid where it fits.
+        weights: theirs by our names, laid out as ours but not yet copied; whole where it fits.
+        ignored: their tensors that hold nothing for us.
+        headless: stages whose auxiliary head the file lacks.
+        unit_scales: how many scales of batch norm the file leaves at 1.
+        folded: how many biases went into the mean of the norm after them.
     """
 
     importer: Importer
@@ -57,40 +61,76 @@ class Reading:
     weights: Mapping[str, Tensor]
     ignored: tuple[str, ...]
     headless: tuple[str, ...]
+    unit_scales: int
+    folded: int
     fit: Fit
 
 
 def read_as(importer: Importer, file: ForeignFile) -> Reading:
     """The file as this importer understands it, with what does not fit."""
     spec = importer.change(get_spec(importer.model), file.facts)
-    headless = tuple(
-        stage
-        for stage in spec.aux
-        if not any(
-            name in file.tensors for name in _names(importer, spec, f"aux.{stage}.").values()
-        )
-    )
-    spec = replace(spec, aux={stage: h for stage, h in spec.aux.items() if stage not in headless})
+    spec, headless = _without_missing_heads(importer, spec, file)
     names = _names(importer, spec)
     spec = replace(spec, num_classes=_num_classes(spec, names, file))
     shapes = {name: tensor.shape for name, tensor in _state(spec).items()}
     weights, missing, misshapen = {}, [], []
+    filled = _unit_scales(names, file)
     for ours, theirs in names.items():
         tensor = file.tensors.get(theirs)
-        if tensor is None:
+        if ours in filled:
+            weights[ours] = torch.ones(shapes[ours])
+        elif tensor is None:
             missing.append(theirs)
-            continue
-        laid = lay_out(tensor, shapes[ours], importer, ours)
-        if laid is None:
+        elif (laid := lay_out(tensor, shapes[ours], importer, ours)) is not None:
+            weights[ours] = laid
+        else:
             shape, expected = _shape(tensor.shape), _shape(shapes[ours])
             misshapen.append(f"{theirs} ({shape} for our {expected})")
-        else:
-            weights[ours] = laid
-    left = [name for name in file.tensors if name not in set(names.values())]
+    folded = _folded_biases(names, file)
+    known = {*names.values(), *folded.values()}
+    left = [name for name in file.tensors if name not in known]
     ignored = tuple(n for n in left if any(fnmatchcase(n, p) for p in importer.ignored))
     extra = tuple(n for n in left if n not in set(ignored))
     fit = Fit(tuple(missing), extra, tuple(misshapen))
-    return Reading(importer, spec, weights, ignored, headless, fit)
+    if not fit.faults:
+        weights |= {m: weights[m] - file.tensors[bias] for m, bias in folded.items()}
+    return Reading(importer, spec, weights, ignored, headless, len(filled), len(folded), fit)
+
+
+def _without_missing_heads(
+    importer: Importer, spec: Spec, file: ForeignFile
+) -> tuple[Spec, tuple[str, ...]]:
+    """The network with the auxiliary heads of which the file has anything, and those it has not."""
+    headless = tuple(
+        stage
+        for stage in spec.aux
+        if not any(
+            importer.name(tensor) in file.tensors
+            for tensor in _state(spec)
+            if tensor.startswith(f"aux.{stage}.")
+        )
+    )
+    aux = {stage: head for stage, head in spec.aux.items() if stage not in headless}
+    return replace(spec, aux=aux), headless
+
+
+def _unit_scales(names: Mapping[str, str], file: ForeignFile) -> set[str]:
+    """Scales of batch norm, where the publisher trained none: they are 1."""
+    scales = {ours: theirs for ours, theirs in names.items() if ours.endswith(".norm.weight")}
+    if any(theirs in file.tensors for theirs in scales.values()):
+        return set()
+    return {ours for ours, theirs in scales.items() if theirs.endswith("gamma")}
+
+
+def _folded_biases(names: Mapping[str, str], file: ForeignFile) -> dict[str, str]:
+    """Our running means, and biases before the norm that we have not: one takes up the other."""
+    folded = {}
+    for ours, theirs in names.items():
+        layer = ours.removesuffix(".conv.weight")
+        mean, bias = f"{layer}.norm.running_mean", f"{theirs.removesuffix('.weight')}.bias"
+        if layer != ours and mean in names and bias in file.tensors and bias not in names.values():
+            folded[mean] = bias
+    return folded
 
 
 def lay_out(tensor: Tensor, shape: torch.Size, importer: Importer, ours: str) -> Tensor | None:
@@ -100,8 +140,8 @@ def lay_out(tensor: Tensor, shape: torch.Size, importer: Importer, ours: str) ->
     grid = importer.flattened.get(ours.removesuffix(".linear.weight"))
     if importer.layout == "tensorflow":
         tensor = _from_tensorflow(tensor, shape, grid)
-    elif tensor.ndim == 4 and len(shape) == 2:  # a linear layer kept as a convolution
-        tensor = tensor.reshape(shape[0], -1)
+    elif {tensor.ndim, len(shape)} == {2, 4}:  # a linear layer kept as a convolution, or a 1x1
+        tensor = tensor.reshape(shape) if tensor.shape[0] == shape[0] else tensor
     return tensor if tensor.shape == shape else None
 
 
@@ -140,8 +180,13 @@ def _state(spec: Spec) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in state.items() if not name.endswith(COUNTERS)}
 
 
-def _names(importer: Importer, spec: Spec, prefix: str = "") -> dict[str, str]:
-    return importer.names(name for name in _state(spec) if name.startswith(prefix))
+def _names(importer: Importer, spec: Spec) -> dict[str, str]:
+    """Their name of each of our tensors, no two alike."""
+    named = {ours: importer.name(ours) for ours in _state(spec)}
+    names = {ours: theirs for ours, theirs in named.items() if theirs is not None}
+    if len(set(names.values())) < len(named):
+        raise LookupError(f"{importer.dialect}'s table of {importer.model} is no bijection")
+    return names
 
 
 def _shape(shape: torch.Size) -> str:

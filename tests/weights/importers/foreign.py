@@ -1,5 +1,8 @@
 """Random weights for other people's networks, and how their files become ours."""
 
+import struct
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -25,3 +28,33 @@ def assert_close(ours: Tensor, theirs: Tensor, tolerance: float = TOLERANCE) -> 
     scale = float(theirs.abs().max())
     assert scale > 0
     assert float((ours - theirs).abs().max()) <= tolerance * scale
+
+
+def meta(create: Callable[[], nn.Module]) -> nn.Module:
+    """A network without memory for its weights."""
+    with torch.device("meta"):
+        return create()
+
+
+def varint(number: int) -> bytes:
+    """An integer as protocol buffers write it."""
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def message(*fields: tuple[int, int | float | str | bytes]) -> bytes:
+    """A protocol buffer: integers as varints, floats as 4 bytes, all else with its length."""
+    out = []
+    for number, value in fields:
+        if isinstance(value, int):
+            out.append(varint(number << 3) + varint(value))
+        elif isinstance(value, float):
+            out.append(varint(number << 3 | 5) + struct.pack("<f", value))
+        else:
+            data = value.encode() if isinstance(value, str) else value
+            out += [varint(number << 3 | 2), varint(len(data)), data]
+    return b"".join(out)
