@@ -38,11 +38,11 @@ class Checksum:
     """A file's digest as its publisher gives it: whole, or its first digits.
 
     Attributes:
-        algorithm: ``sha256``, ``sha1`` or ``md5``.
+        algorithm: ``sha256``, ``sha384``, ``sha1`` or ``md5``.
         digits: hexadecimal, lower case; 8 at least.
     """
 
-    algorithm: Literal["sha256", "sha1", "md5"]
+    algorithm: Literal["sha256", "sha384", "sha1", "md5"]
     digits: str
 
     def __str__(self) -> str:
@@ -258,4 +258,6 @@ def _reason(error: OSError | HTTPException) -> str:
     cause = error.reason if isinstance(error, URLError) else error
     if isinstance(cause, TimeoutError):
         return "the server did not answer in time"
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
     return str(cause) or type(cause).__name__

@@ -17,6 +17,7 @@ from inception.models import MODELS
 from inception.preprocessing import Preprocessing
 from inception.runtime import Engine, Floats, create_engine
 from inception.runtime.pipeline import Answer, classify
+from inception.weights.catalogue import CATALOGUE, pulled
 from inception.weights.model_file import read_info
 
 if TYPE_CHECKING:
@@ -28,10 +29,11 @@ SHIPPED_FILE = Path(__file__).parent / "weights" / f"{SHIPPED}.safetensors"
 
 
 def find_model(name: str | Path) -> Path:
-    """The file of a MODEL: a ``.safetensors``, a run folder, or ``cats-and-dogs``.
+    """The file of a MODEL: a ``.safetensors``, a run folder, a catalogue tag, ``cats-and-dogs``.
 
     Raises:
-        InputError: nothing there, or an architecture's name, which has no weights.
+        InputError: nothing there, a tag that was not pulled, or an architecture's name, which has
+            no weights.
     """
     path = Path(name)
     if path.is_dir():
@@ -44,18 +46,23 @@ def find_model(name: str | Path) -> Path:
         return path
     if str(name) == SHIPPED:
         return SHIPPED_FILE
+    if str(name) in CATALOGUE:
+        return pulled(str(name))
     if str(name) in MODELS:
         raise InputError(
             f"{name} is an architecture and has no weights: train it first, "
             f"`inception train DATA --model {name}`, and give the run folder"
         )
-    raise InputError(f"no such model: {name}; give a .safetensors file, a run folder or {SHIPPED}")
+    raise InputError(
+        f"no such model: {name}; give a .safetensors file, a run folder, {SHIPPED}, or a tag of "
+        "`inception weights list`"
+    )
 
 
 def is_model(name: str | Path) -> bool:
     """Whether a command's argument is meant as a MODEL rather than as a picture."""
     path = Path(name)
-    known = str(name) in (*MODELS, SHIPPED)
+    known = str(name) in (*MODELS, *CATALOGUE, SHIPPED)
     return known or path.suffix == ".safetensors" or (path / RUN_MODEL).exists()
 
 

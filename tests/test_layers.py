@@ -32,6 +32,7 @@ TORCH_FREE = [
     "inception.data.loading",
     "inception.data.check",
     "inception.weights.model_file",
+    "inception.weights.catalogue",
     "inception.runtime.pipeline",
     "inception.prediction",
     "inception.evaluation.evaluate",

@@ -6,6 +6,7 @@ import warnings
 import typer
 from typer.exceptions import TyperException
 
+from inception.cli.catalogue import list_weights, pull
 from inception.cli.data import data_app
 from inception.cli.demo import demo
 from inception.cli.evaluate import evaluate
@@ -26,6 +27,8 @@ app = typer.Typer(
 )
 for command in (models, compare, train, evaluate, predict, reproduce, demo):
     app.command()(command)
+weights_app.command("list")(list_weights)
+weights_app.command()(pull)
 app.add_typer(data_app)
 app.add_typer(weights_app)
 
