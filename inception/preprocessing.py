@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import cycle, islice
+from operator import mul
 from typing import Any, Literal, get_args
 
 from inception.errors import InputError, unknown
@@ -14,6 +16,7 @@ ChannelOrder = Literal["rgb", "bgr", "grey"]
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
+LUMA = (0.299, 0.587, 0.114)  # Rec. 601: what red, green and blue add to grey
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,23 @@ class Preprocessing:
     def resized(self) -> int:
         """Side in pixels to which a picture is brought before the centre crop."""
         return round(self.size / self.crop)
+
+    def for_channels(self, channels: int) -> Preprocessing:
+        """The same for pictures of another number of channels; one channel is grey.
+
+        Grey takes the colours' mean and deviation as they add to it; further channels take those
+        of the first ones in turn.
+        """
+        if channels == len(self.mean):
+            return self
+        if channels == 1 and len(self.mean) == len(LUMA):
+            shares = LUMA[::-1] if self.channel_order == "bgr" else LUMA
+            mean = sum(map(mul, shares, self.mean))
+            std = sum(map(mul, shares, self.std))
+            return replace(self, channel_order="grey", mean=(mean,), std=(std,))
+        order: ChannelOrder = "rgb" if self.channel_order == "grey" else self.channel_order
+        means, stds = (tuple(islice(cycle(v), channels)) for v in (self.mean, self.std))
+        return replace(self, channel_order=order, mean=means, std=stds)
 
     def to_json(self) -> dict[str, Any]:
         """The numbers as JSON values."""

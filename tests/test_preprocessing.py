@@ -60,3 +60,19 @@ def test_json_is_the_fields_by_name() -> None:
 def test_numbers_out_of_range_are_refused_by_name(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         Preprocessing(**wrong)
+
+
+def test_grey_takes_mean_and_deviation_as_colours_add_to_it() -> None:
+    grey = Preprocessing(mean=(100.0, 110.0, 120.0), std=(10.0, 20.0, 30.0)).for_channels(1)
+    assert grey.channel_order == "grey"
+    assert grey.mean == pytest.approx((0.299 * 100 + 0.587 * 110 + 0.114 * 120,))
+    assert grey.std == pytest.approx((0.299 * 10 + 0.587 * 20 + 0.114 * 30,))
+    bgr = Preprocessing(mean=(120.0, 110.0, 100.0), channel_order="bgr").for_channels(1)
+    assert bgr.mean == pytest.approx(grey.mean)
+
+
+def test_further_channels_take_the_numbers_of_the_first_in_turn() -> None:
+    five = Preprocessing(mean=(1.0, 2.0, 3.0), std=(4.0, 5.0, 6.0)).for_channels(5)
+    assert (five.mean, five.std) == ((1.0, 2.0, 3.0, 1.0, 2.0), (4.0, 5.0, 6.0, 4.0, 5.0))
+    colour = Preprocessing(channel_order="grey", mean=(9.0,), std=(2.0,)).for_channels(3)
+    assert (colour.channel_order, colour.mean) == ("rgb", (9.0, 9.0, 9.0))

@@ -194,6 +194,11 @@ class RunPrinter:
         if start.transplant is not None:
             self.out.print(f"dropped from {c.init}: {_names(start.transplant.dropped)}")
             self.out.print(f"fresh: {_names(start.transplant.fresh)}")
+            if start.transplant.adapted:
+                adapted = ", ".join(start.transplant.adapted)
+                self.out.print(
+                    f"summed or repeated for {spec.in_channels} input channels: {adapted}"
+                )
         if start.resumed_at is not None:
             epoch, step = start.resumed_at
             self.out.print(f"resumed at epoch {epoch + 1}, step {step}")

@@ -86,7 +86,8 @@ def create_model(
     Args:
         model: a name of ``list_models`` or a spec of your own.
         num_classes: 1000, or what the spec says, where not given.
-        in_channels: 3, or what the spec says, where not given.
+        in_channels: 3, or what the spec says, where not given; 1 means grey pictures. Mean and
+            deviation follow (``Preprocessing.for_channels``).
 
     Raises:
         InputError: no such model, or numbers below 1.
@@ -94,10 +95,9 @@ def create_model(
     from inception.models.build import build  # torch
 
     spec = get_spec(model) if isinstance(model, str) else model
-    return build(
-        replace(
-            spec,
-            num_classes=spec.num_classes if num_classes is None else num_classes,
-            in_channels=spec.in_channels if in_channels is None else in_channels,
-        )
-    )
+    if num_classes is not None:
+        spec = replace(spec, num_classes=num_classes)
+    if in_channels is not None:
+        preprocessing = spec.preprocessing.for_channels(in_channels)
+        spec = replace(spec, in_channels=in_channels, preprocessing=preprocessing)
+    return build(spec)

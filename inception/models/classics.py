@@ -40,7 +40,7 @@ def hidden(grid: int, *, dropout_first: bool = False) -> dict[str, Layers]:
     }
 
 
-LENET5 = Spec(  # arXiv has none: "Gradient-Based Learning Applied to Document Recognition", 1998
+LENET5 = Spec(  # "Gradient-Based Learning Applied to Document Recognition", 1998
     "lenet5",
     {
         "c1": Conv(6, kernel=5, padding=0, activation="tanh"),
@@ -61,6 +61,7 @@ LENET5 = Spec(  # arXiv has none: "Gradient-Based Learning Applied to Document R
     preprocessing=Preprocessing(
         size=32, crop=1.0, channel_order="grey", mean=(20.0,), std=(200.0,)
     ),
+    initialisation="lecun",
     departures=(
         "the modern form: c3 sees all maps, s2 and s4 have no weights, linear logits instead of "
         "Gaussian connections, plain tanh",
@@ -84,6 +85,7 @@ ALEXNET = Spec(  # "ImageNet Classification with Deep Convolutional Neural Netwo
     },
     hidden(grid=6),
     preprocessing=replace(CAFFE_PIXELS, size=227, resize="squash", crop=227 / 256),
+    initialisation="alexnet",
     departures=(
         "pictures of 227 px: the paper says 224, which does not give its 55x55 grid",
         "pixels 0 to 255 less the mean 123, 117, 104, where the paper subtracts the mean picture",
@@ -91,7 +93,7 @@ ALEXNET = Spec(  # "ImageNet Classification with Deep Convolutional Neural Netwo
     ),
 )
 
-ALEXNET_TV = Spec(
+ALEXNET_TV = Spec(  # arXiv:1404.5997, in part
     "alexnet_tv",
     {
         "conv1": Conv(64, kernel=11, stride=4, padding=2),
@@ -170,7 +172,10 @@ def vgg(name: str, depths: tuple[int, ...], norm: Norm | None = None) -> Spec:
         conv = Conv(width, kernel=3, norm=norm, bias=True)
         stages[f"conv{n}"] = {f"conv{n}_{i}": conv for i in range(1, depth + 1)}
         stages[f"pool{n}"] = HALVE_VGG
-    departures = ["an adaptive 7x7 average pool before the linear layers: nothing at 224 px"]
+    departures = [
+        "an adaptive 7x7 average pool before the linear layers: nothing at 224 px",
+        "fresh weights are He normal, where the paper starts from its shallower networks",
+    ]
     if norm is not None:
         departures.append("batch norm (eps 1e-5) after every convolution, whose bias stays")
     return Spec(name, stages, hidden(grid=7), departures=tuple(departures))

@@ -9,6 +9,7 @@ from dataclasses import replace
 from inception.models import inception_v3, inception_v4
 from inception.models.inception_v3 import (
     AUX,
+    FRESH,
     HALVE,
     HEAD,
     NORM,
@@ -128,7 +129,7 @@ INCEPTION_RESNET_V1 = Spec(
     STEM_V1 | trunk_v1(*SCALES),
     classifier(0.2),
     preprocessing=SLIM_PIXELS,
-    departures=(SCALED, "weights for ImageNet were never published"),
+    departures=(SCALED, "weights for ImageNet were never published", FRESH),
 )
 
 INCEPTION_RESNET_V1_FACENET = Spec(
@@ -181,7 +182,7 @@ INCEPTION_RESNET_V2 = Spec(
     classifier(0.2),
     aux={"block17_20": AUX},
     preprocessing=SLIM_PIXELS,
-    departures=(RELEASE, HEAD),
+    departures=(RELEASE, HEAD, FRESH),
 )
 
 INCEPTION_RESNET_V2_SMALL = replace(
@@ -189,7 +190,7 @@ INCEPTION_RESNET_V2_SMALL = replace(
     name="inception_resnet_v2_small",
     stages=at_full_size(inception_v3.STEM) | TRUNK_V2,
     preprocessing=SMALL_PIXELS,
-    departures=(SMALL, RELEASE, HEAD),
+    departures=(SMALL, RELEASE, FRESH),
 )
 
 INCEPTION_RESNET_V2_PAPER = Spec(
@@ -208,5 +209,6 @@ INCEPTION_RESNET_V2_PAPER = Spec(
         SCALED,
         "1152 and 2144 channels where the figures print 1154 and 2048, which do not add up",
         "no weights were released in this form",
+        FRESH,
     ),
 )

@@ -166,6 +166,7 @@ RELEASE = (
     "as TF-slim released it: the stem is not Table 1's, and the whole costs 5.7 G multiply-adds "
     "where the paper prints 4.8 G"
 )
+FRESH = "fresh weights are He normal: TF-slim cuts the normal off at two deviations"
 HEAD = "the head's 5x5 pool adapts where it would not give 5x5 (it does from 299 to 346 px)"
 
 INCEPTION_V3 = Spec(
@@ -174,7 +175,7 @@ INCEPTION_V3 = Spec(
     classifier(0.2),
     aux={"mixed_6e": AUX},
     preprocessing=SLIM_PIXELS,
-    departures=(RELEASE, HEAD),
+    departures=(RELEASE, HEAD, FRESH),
 )
 
 
@@ -194,6 +195,7 @@ def _torchvision() -> Spec:
             "torchvision's and timm's dialect: average pools count the zeros of the padding; "
             "dropout 0.5",
             HEAD,
+            FRESH,
         ),
     )
 
@@ -213,6 +215,7 @@ INCEPTION_V3_FID = replace(
         RELEASE,
         "the graph of 2015-12-05, on which the Fréchet Inception Distance is defined: "
         "1008 classes, a max pool in mixed_7c, no head",
+        FRESH,
     ),
 )
 
@@ -229,7 +232,9 @@ def at_full_size(stem: dict[str, Layers]) -> dict[str, Layers]:
     return {name: map_layers(layers, change) for name, layers in kept.items()}
 
 
-SMALL = "for pictures of 16 to 64 px: nothing in the stem halves the grid"
+SMALL = (
+    "for pictures of 16 to 64 px: nothing in the stem halves the grid, and the head's pool adapts"
+)
 SMALL_PIXELS = replace(SLIM_PIXELS, size=32, resize="short_side")
 
 INCEPTION_V3_SMALL = replace(
@@ -237,7 +242,7 @@ INCEPTION_V3_SMALL = replace(
     name="inception_v3_small",
     stages=at_full_size(STEM) | TRUNK,
     preprocessing=SMALL_PIXELS,
-    departures=(SMALL, HEAD),
+    departures=(SMALL, FRESH),
 )
 
 INCEPTION_V2_RETHINKING = replace(
@@ -260,5 +265,6 @@ INCEPTION_V2_RETHINKING = replace(
         "Table 1's 3, 5 and 2 modules are read with the reductions among them; 5.7 G multiply-adds "
         "where the paper prints 3.8 G",
         "no auxiliary head",
+        FRESH,
     ),
 )

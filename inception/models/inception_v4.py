@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from inception.models.inception_v3 import (
     AUX,
+    FRESH,
     HALVE,
     HEAD,
     SLIM_PIXELS,
@@ -115,7 +116,7 @@ INCEPTION_V4 = Spec(
     classifier(0.2),
     aux={"mixed_6h": AUX},
     preprocessing=SLIM_PIXELS,
-    departures=(RELEASE, HEAD),
+    departures=(RELEASE, HEAD, FRESH),
 )
 
 INCEPTION_V4_SMALL = replace(
@@ -123,5 +124,5 @@ INCEPTION_V4_SMALL = replace(
     name="inception_v4_small",
     stages=at_full_size(STEM) | TRUNK,
     preprocessing=SMALL_PIXELS,
-    departures=(SMALL, RELEASE, HEAD),
+    departures=(SMALL, RELEASE, FRESH),
 )

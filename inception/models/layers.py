@@ -1,6 +1,8 @@
 """The torch modules that layer kinds are built into. Which layer becomes which is in ``build``."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -92,6 +94,18 @@ def _pad_same(x: Tensor, kernel: tuple[int, int], stride: tuple[int, int], value
     return F.pad(x, (left, right, top, bottom), value=value)
 
 
+class MapsLayer(nn.Module):
+    """Square maps again from their flattened values."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        side = math.isqrt(x.shape[1] // self.channels)
+        return x.reshape(-1, self.channels, side, side)
+
+
 class BranchesLayer(nn.Module):
     """Every branch on the same input, channels concatenated in the order of the branches."""
 
@@ -136,6 +150,20 @@ def batch_norm(norm: Norm | None, width: int, axes: Literal[1, 2]) -> nn.Module 
         del module.weight
         module.register_parameter("weight", None)
     return module
+
+
+@contextmanager
+def statistics_untouched(part: nn.Module) -> Iterator[None]:
+    """While it lasts, batch norms in training use their batch but remember nothing of it."""
+    norms = [m for m in part.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
+    for norm in norms:
+        norm.momentum, norm.num_batches_tracked = 0.0, None
+    try:
+        yield
+    finally:
+        for norm, (momentum, count) in zip(norms, before, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, count
 
 
 def conv2d(

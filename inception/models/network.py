@@ -1,16 +1,21 @@
 """``InceptionNet``: a spec's stages, auxiliary heads and classifier as one torch module."""
 
+import math
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from itertools import takewhile
 from typing import Literal, overload
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from inception.models.cost import smallest_size, too_small
-from inception.models.layers import PoolLayer
+from inception.models.cost import Position, cost, smallest_size, too_small
+from inception.models.initialise import Weighted, draw_logits
+from inception.models.layers import MapsLayer, PoolLayer, statistics_untouched
 from inception.models.spec import Spec
-from inception.preprocessing import Preprocessing
+from inception.preprocessing import LUMA, Preprocessing
 
 
 class InceptionNet(nn.Module):
@@ -19,7 +24,11 @@ class InceptionNet(nn.Module):
     Attributes:
         spec: the network as data.
         smallest_size: side in pixels of the smallest picture it takes.
+        checkpoint_activations: in training keep only what passes between stages and compute the
+            rest again for the gradients: far less memory, a third more time.
     """
+
+    checkpoint_activations = False
 
     def __init__(
         self,
@@ -41,6 +50,26 @@ class InceptionNet(nn.Module):
     def image_size(self) -> int:
         """Side in pixels of the pictures the network was designed or trained for."""
         return self.spec.image_size
+
+    @property
+    def num_features(self) -> int:
+        """How many numbers ``embed`` gives for a picture of the network's own size."""
+        *_, last, classifier = cost(self.spec).stages
+        pooled = classifier.layers[: len(self._pooling())]
+        return math.prod((pooled[-1] if pooled else last).end.shape)
+
+    @property
+    def stage_channels(self) -> dict[str, int]:
+        """Channels that each stage of ``features`` gives, by its name."""
+        return {name: end.shape.channels for name, end in self._ends().items()}
+
+    @property
+    def stage_strides(self) -> dict[str, int]:
+        """Pixels between neighbouring values of each stage of ``features``, by its name."""
+        return {name: end.stride for name, end in self._ends().items()}
+
+    def _ends(self) -> dict[str, Position]:
+        return {stage.name: stage.end for stage in cost(self.spec).stages[:-1]}
 
     @overload
     def forward(self, x: Tensor, aux: Literal[False] = False) -> Tensor: ...
@@ -70,7 +99,11 @@ class InceptionNet(nn.Module):
         return dict(self._stages(x))
 
     def embed(self, x: Tensor) -> Tensor:
-        """What the classifier's trained part sees, ``[N, features]``: the last stage, pooled."""
+        """What the classifier's trained part sees, ``[N, num_features]``.
+
+        That is the last stage pooled; its whole maps where the classifier pools only at its end,
+        as Network in Network's does.
+        """
         for _, features in self._stages(x):
             x = features
         for layer in self._pooling():
@@ -79,16 +112,30 @@ class InceptionNet(nn.Module):
 
     def trained_classifier(self) -> nn.Sequential:
         """The classifier without its pooling: ``embed``'s features to logits; shares weights."""
-        skipped = len(self._pooling())
-        layers = list(self.classifier.children())
-        return nn.Sequential(*layers[skipped:])
+        pooling, layers = self._pooling(), list(self.classifier.children())
+        unflattened = [] if pooling else [MapsLayer(list(self.stage_channels.values())[-1])]
+        return nn.Sequential(*unflattened, *layers[len(pooling) :])
+
+    def reset_classifier(self, num_classes: int) -> None:
+        """Fresh logits for another number of classes, those of the heads too; the rest stays."""
+        self.spec = replace(self.spec, num_classes=num_classes)
+        for layer in self.logits_layers():
+            shape = (num_classes, *layer.weight.shape[1:])
+            layer.weight = nn.Parameter(layer.weight.new_empty(shape))
+            if layer.bias is not None:
+                layer.bias = nn.Parameter(layer.bias.new_empty(num_classes))
+            if isinstance(layer, nn.Linear):
+                layer.out_features = num_classes
+            else:
+                layer.out_channels = num_classes
+            draw_logits(layer, self.spec.initialisation)
 
     def _pooling(self) -> list[nn.Module]:
         """The classifier's first layers, as long as they have no weights and no chance in them."""
         layers = list(self.classifier.children())
         return list(takewhile(lambda layer: isinstance(layer, PoolLayer | nn.Flatten), layers))
 
-    def logits_layers(self) -> Iterator[nn.Conv2d | nn.Linear]:
+    def logits_layers(self) -> Iterator[Weighted]:
         """The last weighted layer of the classifier and of each head: those that know classes."""
         for part in (self.classifier, *self.aux.values()):
             weighted = [m for m in part.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
@@ -98,8 +145,17 @@ class InceptionNet(nn.Module):
         if min(x.shape[2:]) < self.smallest_size:
             raise too_small(self.spec.name, min(x.shape[2:]), self.smallest_size)
         for name in self.spec.stages:
-            x = self.get_submodule(name)(x)
+            x = self._stage(self.get_submodule(name), x)
             yield name, x
+
+    def _stage(self, stage: nn.Module, x: Tensor) -> Tensor:
+        if not (self.checkpoint_activations and self.training and torch.is_grad_enabled()):
+            return stage(x)  # type: ignore[no-any-return]
+
+        def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+            return nullcontext(), statistics_untouched(stage)  # of the first pass, of the second
+
+        return checkpoint(stage, x, use_reentrant=False, context_fn=contexts)  # type: ignore[no-any-return]
 
 
 class Normalise(nn.Module):
@@ -123,6 +179,3 @@ class Normalise(nn.Module):
         elif self.order == "grey":
             x = (x * x.new_tensor(LUMA)).sum(dim=-1, keepdim=True)
         return ((x - self.mean) / self.std).permute(0, 3, 1, 2)  # [N, C, H, W], channels last
-
-
-LUMA = (0.299, 0.587, 0.114)  # Rec. 601

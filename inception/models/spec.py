@@ -14,7 +14,7 @@ CLASSES: Final = "classes"  # stands for the number of classes in a width
 Pair: TypeAlias = int | tuple[int, int]  # one number for both sides, or (height, width)
 Width: TypeAlias = int | Literal["classes"]
 ActivationKind: TypeAlias = Literal["relu", "tanh", "sigmoid"]
-Initialisation: TypeAlias = Literal["caffe", "he"]
+Initialisation: TypeAlias = Literal["caffe", "he", "alexnet", "lecun"]
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,8 @@ class TrainConfig:
         epochs: passes over the training set; ``steps`` where given ends the run instead.
         batch_size: pictures an update is made of, over all processes.
         accumulate: parts a batch is cut into, one after the other, to fit into memory.
+        checkpoint_activations: keep less for the gradients and compute it again: the same weights
+            from much less memory, in a third more time.
         lr: peak rate. ``bias_lr`` multiplies it for biases.
         weight_decay: not on biases and norms.
         momentum: of SGD and RMSProp.
@@ -103,6 +105,7 @@ class TrainConfig:
     steps: int | None = None
     batch_size: int = 64
     accumulate: int = 1
+    checkpoint_activations: bool = False
     optimiser: Optimiser = "sgd"
     lr: float = 0.05
     bias_lr: float = 1.0

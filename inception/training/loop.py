@@ -68,6 +68,7 @@ class Training:
         torch.set_num_threads(config.threads or available_cores())
         self.accelerator = Accelerator(cpu=config.device == "cpu")
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.checkpoint_activations = config.checkpoint_activations
         for stage in frozen_stages(network, config):
             network.get_submodule(stage).requires_grad_(False)
         self.network = network.to(self.accelerator.device)

@@ -195,18 +195,45 @@ def load_weights(path: Path) -> dict[str, torch.Tensor]:
 
 @dataclass(frozen=True)
 class Transplant:
-    """What ``transplant`` could not carry over, by parameter name."""
+    """What ``transplant`` could not carry over as it was, by parameter name.
+
+    Attributes:
+        adapted: the first kernel, where the input has another number of channels.
+    """
 
     dropped: tuple[str, ...]
     fresh: tuple[str, ...]
+    adapted: tuple[str, ...] = ()
 
 
 def transplant(network: InceptionNet, weights: Mapping[str, torch.Tensor]) -> Transplant:
-    """Copies the weights whose name and shape fit; classifiers of other classes stay fresh."""
-    result = _misfits(network, weights)
+    """Copies the weights whose name and shape fit; classifiers of other classes stay fresh.
+
+    A first kernel for another number of input channels is adapted: summed for one channel, else
+    repeated in turn and scaled, so that its sums stay as large.
+    """
+    adapted = _first_kernel_adapted(network, weights)
+    result = _misfits(network, weights := {**weights, **adapted})
     fitting = {n: w for n, w in weights.items() if n not in result.dropped}
     network.load_state_dict(fitting, strict=False)
-    return result
+    return replace(result, adapted=tuple(adapted))
+
+
+def _first_kernel_adapted(
+    network: InceptionNet, weights: Mapping[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """The first kernel by name where only its input channels differ; else nothing."""
+    name, own = next((n, p) for n, p in network.named_parameters() if p.ndim == 4)
+    given = weights.get(name)
+    if given is None or given.ndim != 4 or given.shape[1] == own.shape[1]:
+        return {}
+    if (given.shape[0], *given.shape[2:]) != (own.shape[0], *own.shape[2:]):
+        return {}
+    channels, wanted = given.shape[1], own.shape[1]
+    if wanted == 1:
+        return {name: given.sum(dim=1, keepdim=True)}
+    turns = [i % channels for i in range(wanted)]
+    return {name: given[:, turns] * (channels / wanted)}
 
 
 def _misfits(network: InceptionNet, weights: Mapping[str, torch.Tensor]) -> Transplant:

@@ -180,6 +180,13 @@ def test_metrics_are_cut_back_to_the_checkpoint(colours: Path, tmp_path: Path) -
     assert [row["epoch"] for row in rows] == ["1", "2"]
 
 
+def test_checkpointed_activations_end_in_the_same_weights(colours: Path, tmp_path: Path) -> None:
+    for name, thrifty in (("plain", False), ("thrifty", True)):
+        config = replace(TINY, steps=2, checkpoint_activations=thrifty)
+        train(colours, config, out=tmp_path / name)
+    assert_equal_weights(tmp_path / "plain", tmp_path / "thrifty")
+
+
 def test_starting_from_a_model_replaces_its_classifiers_and_names_them(
     finished: Path, tmp_path: Path
 ) -> None:

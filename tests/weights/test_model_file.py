@@ -22,6 +22,7 @@ from inception.models.spec import CLASSES, Conv, Flatten, Linear, Pool, Spec
 from inception.weights.model_file import (
     KEY,
     ModelInfo,
+    Transplant,
     load_model,
     load_weights,
     read_info,
@@ -230,3 +231,26 @@ def test_transplant_tells_by_name_what_was_dropped_and_what_is_fresh(
     assert set(result.dropped) == logits | {n for n in weights if n.startswith("aux.")}
     for name, tensor in stored(other).items():
         assert torch.equal(tensor, (own if name in logits else weights)[name])
+
+
+@pytest.mark.parametrize(
+    ("channels", "expected"),
+    [(1, [[6.0]]), (2, [[1.5, 3.0]]), (6, [[0.5, 1.0, 1.5, 0.5, 1.0, 1.5]])],
+)
+def test_transplant_adapts_the_first_kernel_to_other_input_channels(
+    channels: int, expected: list[list[float]]
+) -> None:
+    colour = create_model("lenet5", in_channels=3)
+    weights = {**stored(colour), "c1.conv.weight": torch.ones(6, 3, 5, 5)}
+    weights["c1.conv.weight"] *= torch.tensor([1.0, 2.0, 3.0])[:, None, None]
+    other = create_model("lenet5", in_channels=channels)
+    result = transplant(other, weights)
+    assert result == Transplant(dropped=(), fresh=(), adapted=("c1.conv.weight",))
+    kernel = other.get_parameter("c1.conv.weight").detach()
+    assert kernel[:1, :, 2, 2].tolist() == expected
+
+
+def test_transplant_leaves_a_first_kernel_of_another_network_alone(network: InceptionNet) -> None:
+    other = create_model("lenet5")
+    result = transplant(other, {"c1.conv.weight": torch.zeros(6, 3, 7, 7)})
+    assert result.dropped == ("c1.conv.weight",) and result.adapted == ()
