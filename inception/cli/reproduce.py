@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -142,7 +141,7 @@ def _claims(markdown: Path | None, json: str | None, *, quiet: bool) -> int:
     from inception.cli.output import console, write_json
     from inception.files import write_text
     from inception.reproduce.claims import LEDGER
-    from inception.reproduce.ledger import checked
+    from inception.reproduce.ledger import checked, summary
     from inception.reproduce.page import page
 
     ledger = {source: checked(claims) for source, claims in LEDGER.items()}
@@ -156,9 +155,7 @@ def _claims(markdown: Path | None, json: str | None, *, quiet: bool) -> int:
         for source, rows in ledger.items():
             out.print(f"\n{source}", style="bold")
             out.print(_listing(rows) if out.width < NARROW else _table(rows), markup=False)
-    counts = Counter(row.verdict for rows in ledger.values() for row in rows)
-    told = ", ".join(f"{counts[v]} {v}" for v in ("holds", "holds in part", "does not hold"))
-    out.print(f"{sum(counts.values())} claims: {told}")
+    out.print(summary(row for rows in ledger.values() for row in rows))
     return 0
 
 

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 Verdict = Literal["holds", "holds in part", "does not hold"]
 
-UNITS = {"": 1.0, "%": 0.01, "×": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "MB": 1e6, "px": 1.0}
+UNITS = {
+    "": 1.0,
+    "%": 0.01,
+    "×": 1.0,
+    "K": 1e3,
+    "M": 1e6,
+    "G": 1e9,
+    "MB": 1e6,
+    "MiB": 2.0**20,
+    "px": 1.0,
+}
 FIGURE = re.compile(r"([-+−]?)([\d,]+(?:\.(\d+))?)(\s*)([^\d\s]*)")
 ABOUT = 0.1  # a source that says "about" may be off by a tenth
 EPSILON = 1e-9  # of a figure: half of 0.1 is no exact binary number
@@ -79,6 +90,15 @@ class Row:
 def checked(claims: Iterable[Claim]) -> list[Row]:
     """Every claim with our figures, computed now."""
     return [Row(claim, tuple(claim.checks())) for claim in claims]
+
+
+def summary(rows: Iterable[Row]) -> str:
+    """How many claims there are, and how many of each verdict."""
+    counts = Counter(row.verdict for row in rows)
+    return (
+        f"{counts.total()} claims: {counts['holds']} hold, {counts['holds in part']} hold in part, "
+        f"{counts['does not hold']} do not hold"
+    )
 
 
 def figure(said: str, ours: float, reading: str = "", *, unit: float | None = None) -> Check:

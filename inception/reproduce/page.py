@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from inception.reproduce.ledger import Check, Row
+from inception.reproduce.ledger import Check, Row, summary
 
 HEAD = """# What others say, checked
 
@@ -19,9 +18,7 @@ COLUMNS = "| claim | where | said → ours | how | verdict |\n|---|---|---|---|-
 
 def page(ledger: Mapping[str, Sequence[Row]]) -> str:
     """The whole page: a table for each source."""
-    counts = Counter(row.verdict for rows in ledger.values() for row in rows)
-    told = ", ".join(f"{counts[v]} {v}" for v in ("holds", "holds in part", "does not hold"))
-    parts = [HEAD, f"{sum(counts.values())} claims: {told}.\n"]
+    parts = [HEAD, f"{summary(row for rows in ledger.values() for row in rows)}.\n"]
     for source, rows in ledger.items():
         lines = "\n".join(_line(row) for row in rows)
         parts.append(f"## {source}\n\n{COLUMNS}\n{lines}\n")

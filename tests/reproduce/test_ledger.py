@@ -99,6 +99,96 @@ def test_every_claim_says_where_what_and_how_and_has_a_figure() -> None:
     assert len(set(said)) == len(said)
 
 
+# Verdicts that were worked out by hand, from the tables and the documents
+KNOWN: dict[Verdict, tuple[str, ...]] = {
+    "does not hold": (
+        "12× fewer parameters than Krizhevsky's network",
+        "the params and ops columns, summed",
+        "torchvision's heads end in AuxLogits.fc",
+        "average pooling samples down without changing the size",
+        "its code prints GoogLeNet",
+        "figure 16 is VGG, figure 17 GoogLeNet",
+        "GoogLeNet uses more parameters than VGG",
+        "27 times faster than VGG",
+        "100 convolution layers",
+        "the 5×5 convolution has padding 1",
+        "the first stage is VGG's",
+        "the grid is kept where 2 × padding = kernel",
+        "heads after 4a and 4b",
+        "GoogLeNet brought in batch normalisation",
+        "V3 has depthwise separable convolutions",
+        "V4 brings Inception-ResNet modules",
+        "weights and computation are evenly spread over the layers",
+        "superpixels doubled, for more false positives",
+        "with reductions only 358 M",
+        "dropout of 70 %, probably on the last layer",
+        "13.6 million parameters",
+        "25 % more parameters than Inception",
+        "4c, 4d, 4e give 576, 576, 1024",
+        "residual modules end 1154 and 2048 wide",
+        "Inception V3 has 23,626,728 parameters",
+    ),
+    "holds in part": (
+        *(f"inception ({name}): params {params}, ops {ops}" for name, params, ops in (
+            ("4a", "364K", "73M"), ("4b", "437K", "88M"), ("4c", "463K", "100M"),
+            ("4d", "580K", "119M"), ("4e", "840K", "170M"), ("5a", "1072K", "54M"),
+            ("5b", "1388K", "71M"))),
+        "conv1: params 2.7K, ops 34M",
+        "a module's ops and params belong together",
+        "about 100 independent building blocks",
+        "the share of 3×3 and 5×5 should rise towards higher layers",
+        "top-5 error compared to base, in points",
+        "an ensemble improves detection from 40 % to 43.9 %",
+        "5×5×480 multiplications for each pixel",
+        "linear layers hold even 90 % of AlexNet's parameters",
+        "grids shrink by convolutions of stride 2 or pools",
+        "convolutions of GoogLeNet have no biases",
+        "heads are gone in V2 and V3",
+        "V3 has two 3×3 in place of 5×5",
+        "the naive module costs 854 M operations in the first layer",
+        "a detection counts from 50 % overlap",
+        "computation only about 2.5 times GoogLeNet's",
+        "Inception-ResNet-v1 costs about what V3 does, v2 what V4 does",
+    ),
+    "holds": (
+        *(f"inception ({name}): params {params}, ops {ops}" for name, params, ops in (
+            ("3a", "159K", "128M"), ("3b", "380K", "304M"))),
+        "conv2: params 112K, ops 360M",
+        "linear: params 1000K, ops 1M",
+        "22 layers deep, counting those with parameters",
+        "27 layers with pools",
+        "144 crops of a picture",
+        "a 5×5 on 14×14×480 to 48 maps: 112.9 million operations",
+        "reduced to 16 first: 1.5 M + 3.8 M = 5.3 M",
+        "about 20 times less",
+        "a 3×3 from 192 to 128: 221,184 parameters",
+        "with a 1×1 to 96 first: 129,024 parameters",
+        "its GoogLeNet has 13,385,816 parameters",
+        "its GoogLeNet: 31.82 G multiply-adds",
+        "its GoogLeNet: 1034.49 MB forward and backward",
+        "VGG-16: 309.68 G multiply-adds",
+        "3a makes [30, 256, 28, 28] of [30, 192, 28, 28]",
+        "4a gives 192 + 208 + 48 + 64 = 512 channels",
+        "less than half of the naive module",
+        "Xception has 22,855,952 parameters",
+        "about 60 % of R-CNN's proposals",
+    ),
+}  # fmt: skip
+
+
+def test_verdicts_are_those_worked_out_by_hand() -> None:
+    computed = {row.claim.says: row.verdict for row in ROWS}
+    by_hand = {says: verdict for verdict, claims in KNOWN.items() for says in claims}
+    assert {says: computed.get(says) for says in by_hand} == by_hand
+
+
+def test_there_are_at_least_45_claims_from_every_kind_of_source() -> None:
+    assert len(ROWS) >= 45 and all(LEDGER.values())
+    where = " ".join(row.claim.where for row in ROWS)
+    assert all(f"{number:03d}" in where for number in range(5))  # the source documents
+    assert {"does not hold", "holds in part", "holds"} == {row.verdict for row in ROWS}
+
+
 def test_the_page_in_docs_is_what_the_code_computes() -> None:
     ledger = {source: checked(claims) for source, claims in LEDGER.items()}
     written = (ROOT / "docs" / "claims.md").read_text("utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from inception.models import get_spec
 from inception.models.cost import Cost, LayerCost, Position, Shape, StageCost, cost, end, trace
@@ -69,15 +69,8 @@ def grid_of(name: str) -> int:
     return module(name).end.shape.height
 
 
-def weighted_layers(network: str = PAPER, *, aux: bool = False) -> dict[str, int]:
-    """Layers with weights by kind: ``Conv``, ``Linear``."""
-    parts = [*costs(network).stages, *(costs(network).aux if aux else ())]
-    kinds = [layer.kind for part in parts for layer in part.layers if layer.weights]
-    return {kind: kinds.count(kind) for kind in ("Conv", "Linear")}
-
-
-def count_layers(network: str, wanted: Callable[[Layer], bool]) -> int:
-    """Layers of a network's stages and classifier that are ``wanted``."""
+def leaves(network: str = PAPER, *, aux: bool = False) -> list[Layer]:
+    """Every layer of a network's stages and classifier, and of its heads with ``aux``."""
     spec = get_spec(network)
     found: list[Layer] = []
 
@@ -85,9 +78,23 @@ def count_layers(network: str, wanted: Callable[[Layer], bool]) -> int:
         found.append(layer)
         return layer
 
-    for part in (spec.stages, spec.classifier):
+    for part in (spec.stages, spec.classifier, *([spec.aux] if aux else [])):
         map_layers(part, look)
-    return sum(map(wanted, found))
+    return found
+
+
+def count(network: str, kind: type[Any], *, aux: bool = False, **wanted: object) -> int:
+    """How many layers of a kind a network has whose fields have the ``wanted`` values."""
+    return sum(
+        isinstance(layer, kind) and all(getattr(layer, n) == v for n, v in wanted.items())
+        for layer in leaves(network, aux=aux)
+    )
+
+
+def norms(network: str) -> int:
+    """γ and β of a network's batch norms, heads included: as many as running statistics."""
+    parts = (*costs(network).stages, *costs(network).aux)
+    return sum(layer.norm_weights for part in parts for layer in part.layers)
 
 
 def depth(layers: Layers, deep: Callable[[Layer], int]) -> int:
@@ -101,9 +108,13 @@ def depth(layers: Layers, deep: Callable[[Layer], int]) -> int:
     return deep(layers)
 
 
-def network_depth(network: str, deep: Callable[[Layer], int]) -> int:
-    """The longest way through a network's stages and classifier."""
+def network_depth(network: str, *kinds: type[Any]) -> int:
+    """Layers of these kinds on the longest way through a network's stages and classifier."""
     spec = get_spec(network)
+
+    def deep(layer: Layer) -> int:
+        return isinstance(layer, kinds)
+
     return depth(spec.stages, deep) + depth(spec.classifier, deep)
 
 
