@@ -30,9 +30,11 @@ def test_it_is_small_and_describes_itself() -> None:
     assert len(Predictor(SHIPPED).predict(bytes(3), top=2)) == 1  # unreadable, but no crash
 
 
-def test_it_gives_its_recorded_figure_on_the_validation_set(real_data: Path) -> None:
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_it_gives_its_recorded_figure_on_the_validation_set(real_data: Path, engine: str) -> None:
     recorded = load(SHIPPED).metadata["metrics"]
-    result = evaluate(SHIPPED, real_data / "dogs-vs-cats", split="val")
+    result = evaluate(SHIPPED, real_data / "dogs-vs-cats", split="val", engine=engine)
+    assert result.engine == engine
     assert result.images == recorded["images"] == 2000
     assert result.top1_accuracy == pytest.approx(recorded["top1_accuracy"], abs=0.001)
     assert result.top1_accuracy > 0.9341  # what source document 002 reports

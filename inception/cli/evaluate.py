@@ -12,6 +12,7 @@ import typer
 from inception.cli.exits import measure_exits
 from inception.cli.output import (
     DeviceOption,
+    EngineOption,
     ExitOption,
     JsonOption,
     QuietOption,
@@ -49,7 +50,7 @@ def evaluate(
         str | None, typer.Option(help="train, val or test; val, else test, else all by default.")
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Evaluate only so many pictures.")] = None,
-    engine: Annotated[str, typer.Option(help="auto or torch.")] = "auto",
+    engine: EngineOption = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Squares in one run.")] = 64,
     max_unreadable: Annotated[
         float, typer.Option(help="Share of pictures that may be unreadable.")

@@ -24,6 +24,9 @@ JsonOption = Annotated[
     typer.Option("--json", metavar="FILE", help="Write the result as JSON; - prints only that."),
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+EngineOption = Annotated[
+    str, typer.Option(help="auto (the fastest that is installed), torch or openvino.")
+]
 ThreadsOption = Annotated[
     int | None, typer.Option(help="Threads to use; as many as there are cores by default.")
 ]

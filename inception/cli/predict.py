@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, TextIO
 import typer
 
 from inception.cli.exits import print_answered
-from inception.cli.output import DeviceOption, ExitOption, QuietOption, ThreadsOption
+from inception.cli.output import DeviceOption, EngineOption, ExitOption, QuietOption, ThreadsOption
 
 if TYPE_CHECKING:
     from inception.prediction import Prediction
@@ -33,7 +33,7 @@ def predict(
         int, typer.Option(help="Squares shown of each picture: 1, 10, 12 or 144.")
     ] = 1,
     exit_confidence: ExitOption = None,
-    engine: Annotated[str, typer.Option(help="auto or torch.")] = "auto",
+    engine: EngineOption = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Squares in one run.")] = 32,
     csv_file: Annotated[
         str | None, typer.Option("--csv", metavar="FILE", help="Write CSV; - prints only that.")

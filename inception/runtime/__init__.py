@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from inception.data.images import Picture
 from inception.errors import InputError, unknown
+from inception.runtime.program import DEFAULT_OUTPUTS, PROBABILITIES, Floats, check_outputs
 
-ENGINES = ("auto", "torch")
+if TYPE_CHECKING:
+    from inception.runtime.program import Program
 
-Floats = npt.NDArray[np.float32]
+ENGINES = ("auto", "torch", "openvino")
+MODES = ("throughput", "latency")
+Mode = Literal["throughput", "latency"]
+
+__all__ = ["Engine", "Floats", "create_engine"]
+
+GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # NVIDIA, Windows' Linux, AMD
 
 
 class Engine(Protocol):
@@ -22,28 +32,115 @@ class Engine(Protocol):
     name: str
 
     def run(self, pictures: Picture) -> dict[str, Floats]:
-        """Named outputs of ``uint8 [N, H, W, 3]``: ``probabilities`` is ``[N, classes]``."""
+        """Named outputs of ``uint8 [N, H, W, 3]``, those it was created with.
+
+        ``probabilities`` is ``[N, classes]``, ``features:STAGE`` is ``[N, C, H, W]`` and
+        ``aux:STAGE`` the probabilities of the head after that stage.
+        """
 
 
 def create_engine(
-    model: Path, engine: str = "auto", *, device: str = "auto", threads: int | None = None
+    model: Path,
+    engine: str = "auto",
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    mode: Mode = "throughput",
+    outputs: Sequence[str] = DEFAULT_OUTPUTS,
 ) -> Engine:
     """An engine with a model file's network in it.
 
+    Args:
+        model: a ``.safetensors``, or an exported ``.xml`` or ``.onnx``.
+        engine: ``auto`` is torch on a GPU, and OpenVINO on a CPU where it is installed.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        threads: by default as many as there are cores.
+        mode: whether the most pictures a second count, or the soonest answer.
+        outputs: what ``run`` gives: ``probabilities``, ``features:STAGE``, ``aux:STAGE``.
+
     Raises:
-        InputError: no such engine, or a device that is not there.
+        InputError: no such engine, device, mode or output; or a model that does not fit them.
     """
     if engine not in ENGINES:
         raise unknown("engine", engine, ENGINES)
-    from inception.runtime.torch_engine import TorchEngine  # torch
-    from inception.weights.model_file import load_model
+    if mode not in MODES:
+        raise unknown("mode", mode, MODES)
+    engine = _picked(engine, model, device)
+    if engine == "torch":
+        return _torch_engine(model, device, threads, outputs)
+    _check_cpu_engine(engine, device)
+    from inception.runtime.openvino_engine import OpenVINOEngine, read_openvino
 
-    loaded = load_model(model, aux=False)
-    temperature = loaded.info.temperature
-    return TorchEngine(loaded.network, temperature=temperature, device=device, threads=threads)
+    content = read_openvino(model) if is_exported(model) else read_program(model, outputs)
+    return OpenVINOEngine(content, outputs, threads=threads, mode=mode)
+
+
+def is_exported(model: Path) -> bool:
+    """Whether a model's file was exported, so that it holds a graph and not a spec's weights."""
+    return model.suffix in (".xml", ".onnx")
+
+
+def read_program(model: Path, outputs: Sequence[str] = DEFAULT_OUTPUTS) -> Program:
+    """The inference program of a ``.safetensors``; needs no torch.
+
+    Raises:
+        InputError: the file is not ours, does not fit its description, or has no such output.
+    """
+    from inception.runtime.lower import lower
+    from inception.weights.model_file import read_info, read_weights
+
+    info, weights = read_info(model), read_weights(model)
+    try:
+        return lower(info.spec, weights, outputs, temperature=info.temperature)
+    except InputError as error:
+        raise InputError(f"{model}: {error}") from error
 
 
 def check_threads(threads: int | None) -> None:
     """Raises ``InputError`` where a number of threads is below 1."""
     if threads is not None and threads < 1:
         raise InputError(f"threads must be at least 1; got {threads}")
+
+
+def check_pictures(pictures: Picture, size: int) -> None:
+    """Raises ``InputError`` for anything but ``uint8 [N, size, size, 3]``."""
+    if pictures.dtype != np.uint8 or pictures.shape[1:] != (size, size, 3) or not len(pictures):
+        got = f"{pictures.dtype} {list(pictures.shape)}"
+        raise InputError(f"the network takes pictures uint8 [N, {size}, {size}, 3]; got {got}")
+
+
+def _picked(engine: str, model: Path, device: str) -> str:
+    if engine != "auto":
+        return engine
+    if is_exported(model):
+        return "openvino"
+    on_cpu = device == "cpu" or (device == "auto" and not has_gpu())
+    return "openvino" if on_cpu and find_spec("openvino") else "torch"
+
+
+def has_gpu() -> bool:
+    """Whether torch can use a GPU; torch is imported only where there may be one."""
+    if os.name == "posix" and not any(map(os.path.exists, GPU_DEVICES)):
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _torch_engine(model: Path, device: str, threads: int | None, outputs: Sequence[str]) -> Engine:
+    from inception.runtime.torch_engine import TorchEngine  # torch
+    from inception.weights.model_file import load_model
+
+    if is_exported(model):
+        raise InputError(f"{model} was exported: torch cannot run it; take --engine auto")
+    check_outputs(outputs, [PROBABILITIES])
+    loaded = load_model(model, aux=False)
+    temperature = loaded.info.temperature
+    return TorchEngine(loaded.network, temperature=temperature, device=device, threads=threads)
+
+
+def _check_cpu_engine(engine: str, device: str) -> None:
+    if device not in ("auto", "cpu"):
+        raise InputError(f"engine {engine} runs on the CPU; for --device {device} take torch")
+    if find_spec(engine) is None:
+        raise InputError(f"engine {engine} is not installed: pip install 'inception[fast]'")

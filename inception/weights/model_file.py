@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
 from inception.errors import InputError
@@ -184,6 +186,20 @@ def load_model(path: Path, *, aux: bool = True) -> Model:
     _zero_counters(network)
     transplant(network, weights)
     return Model(network.eval(), info)
+
+
+def read_weights(path: Path) -> dict[str, npt.NDArray[np.floating[Any]]]:
+    """The tensors of a model file by name, as stored; needs no torch.
+
+    Raises:
+        InputError: not safetensors, or numbers that numpy does not have.
+    """
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, KeyError) as error:
+        raise InputError(f"{path}: not a safetensors file ({error})") from error
 
 
 def load_weights(path: Path) -> dict[str, torch.Tensor]:

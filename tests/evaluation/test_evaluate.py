@@ -86,7 +86,7 @@ def test_the_json_is_the_contract(model: Path, place: Path) -> None:
             {"class": "blue", "images": 0, "accuracy": None},
         ],
         "confusion": [[4, 0, 1], [0, 2, 1], [0, 0, 0]],
-        "engine": "torch",
+        "engine": "openvino",
     }
 
 

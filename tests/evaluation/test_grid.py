@@ -30,7 +30,7 @@ def test_every_row_is_what_an_evaluation_of_its_own_gives(
         assert row.top1_difference == pytest.approx(row.top1_error - base.top1_error)
         assert row.top5_difference == pytest.approx(row.top5_error - base.top5_error)
         assert row.seconds_per_picture > 0
-    assert grid.images == 21 and grid.split == "all" and grid.engine == "torch"
+    assert grid.images == 21 and grid.split == "all" and grid.engine == "openvino"
 
 
 def test_multiply_adds_by_hand(make_model: MakeModel, odd_pictures: Path) -> None:
@@ -56,7 +56,8 @@ def test_a_network_sees_every_crop_once(
         return run(self, pictures)  # type: ignore[arg-type]
 
     monkeypatch.setattr(TorchEngine, "run", counted)
-    evaluate_grid([make_model(0), make_model(1)], odd_pictures, limit=3, threads=1)
+    models = [make_model(0), make_model(1)]
+    evaluate_grid(models, odd_pictures, limit=3, engine="torch", threads=1)
     assert sum(seen) == 2 * (1 + 3 * (1 + 10 + 144))  # one to warm up
 
 

@@ -1,0 +1,328 @@
+"""From a spec and its weights to a ``Program``: one case a layer kind. No torch here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from inception.errors import InputError
+from inception.models.cost import (
+    Position,
+    Shape,
+    conv_groups,
+    conv_width,
+    end,
+    grid_fits,
+    paddings,
+    pair,
+)
+from inception.models.spec import (
+    Activation,
+    Branches,
+    Conv,
+    Dropout,
+    Flatten,
+    Layer,
+    Layers,
+    Linear,
+    LocalResponseNorm,
+    Norm,
+    Pool,
+    Residual,
+    Spec,
+    concrete,
+)
+from inception.runtime import program as p
+from inception.runtime.program import (
+    DEFAULT_OUTPUTS,
+    PICTURES,
+    PROBABILITIES,
+    Floats,
+    Program,
+    Step,
+    check_outputs,
+)
+
+Weights = Mapping[str, npt.NDArray[np.floating[Any]]]
+
+
+def lower(
+    spec: Spec,
+    weights: Weights,
+    outputs: Sequence[str] = DEFAULT_OUTPUTS,
+    *,
+    temperature: float = 1.0,
+) -> Program:
+    """The program that gives ``outputs`` for pictures of the network's own size.
+
+    Args:
+        spec: the network.
+        weights: its tensors by name.
+        outputs: ``probabilities``, ``features:STAGE``, ``aux:STAGE`` (a head's probabilities).
+        temperature: what the logits are divided by before the softmax.
+
+    Raises:
+        InputError: no such output, or weights that do not fit the network.
+    """
+    heads = [h for h in spec.aux if any(n.startswith(f"aux.{h}.") for n in weights)]
+    known = [PROBABILITIES, *(f"features:{s}" for s in spec.stages), *(f"aux:{h}" for h in heads)]
+    check_outputs(outputs, known)
+    lowering = _Lowering(spec, weights)
+    values = lowering.network([h for h in heads if f"aux:{h}" in outputs], temperature)
+    lowering.check_all_used()
+    named = {output: values[output] for output in outputs}
+    return Program(spec.image_size, _needed(lowering.steps, named.values()), named)
+
+
+def _needed(steps: Sequence[Step], values: Iterable[str]) -> tuple[Step, ...]:
+    """The steps on which the values depend."""
+    wanted, kept = set(values), []
+    for step in reversed(steps):
+        if step.name in wanted:
+            wanted |= set(step.inputs)
+            kept.append(step)
+    return tuple(reversed(kept))
+
+
+class _Leading(NamedTuple):
+    """A 1x1 convolution that a branch begins with, and the layers after it."""
+
+    conv: Conv
+    name: str
+    rest: Layers
+    rest_name: str
+
+
+class _Lowering:
+    """Walks a spec as ``models.build`` does; methods append steps and give the last one's name."""
+
+    def __init__(self, spec: Spec, weights: Weights) -> None:
+        self.spec, self.weights = spec, weights
+        self.steps: list[Step] = []
+        self.used: set[str] = set()
+
+    def network(self, heads: Sequence[str], temperature: float) -> dict[str, str]:
+        """Everything; gives the value of every output by the output's name."""
+        spec, values = self.spec, {}
+        at = Position(Shape(spec.in_channels, spec.image_size, spec.image_size))
+        x = self._normalise()
+        for stage, layers in spec.stages.items():
+            x, at = self._part(layers, x, at, stage)
+            values[f"features:{stage}"] = x
+            if stage in heads:
+                logits, _ = self._part(spec.aux[stage], x, at, f"aux.{stage}")
+                values[f"aux:{stage}"] = self._softmax(logits, f"aux.{stage}", 1.0)
+        logits, _ = self._part(spec.classifier, x, at, "classifier")
+        values[PROBABILITIES] = self._softmax(logits, "classifier", temperature)
+        return values
+
+    def check_all_used(self) -> None:
+        """Raises ``InputError`` where a tensor has no place in the network."""
+        extra = [n for n in self.weights if n not in self.used and not n.startswith("aux.")]
+        if extra:
+            raise _misfit(extra)
+
+    def _part(self, layers: Layers, x: str, at: Position, name: str) -> tuple[str, Position]:
+        layers = concrete(layers, self.spec.num_classes)
+        return self._layers(layers, x, at, name), end(layers, at)
+
+    def _normalise(self) -> str:
+        how = self.spec.preprocessing
+        channels = 1 if how.channel_order == "grey" else 3
+        if not len(how.mean) == channels == self.spec.in_channels:
+            raise InputError(
+                f"a network of {self.spec.in_channels} channels with {len(how.mean)} means "
+                f"cannot be shown {how.channel_order} pictures"
+            )
+        mean, std = (np.array(v, np.float32) for v in (how.mean, how.std))
+        return self._add(p.Normalise("normalised", (PICTURES,), how.channel_order, mean, std))
+
+    def _softmax(self, logits: str, name: str, temperature: float) -> str:
+        return self._add(p.Softmax(f"{name}.softmax", (logits,), temperature))
+
+    def _layers(self, layers: Layers, x: str, at: Position, name: str) -> str:
+        if isinstance(layers, Mapping):
+            for inner_name, inner in layers.items():
+                x = self._layers(inner, x, at, f"{name}.{inner_name}")
+                at = end(inner, at)
+            return x
+        if isinstance(layers, Branches):
+            return self._branches(layers, x, at, name)
+        if isinstance(layers, Residual):
+            body = self._layers(layers.body, x, at, f"{name}.body")
+            shortcut = self._layers(layers.shortcut, x, at, f"{name}.shortcut")
+            return self._add(p.Add(name, (shortcut, body), layers.scale, layers.activation))
+        return self._layer(layers, x, at, name)
+
+    def _layer(self, layer: Layer, x: str, at: Position, name: str) -> str:
+        match layer:
+            case Conv():
+                return self._add(self._convolve(layer, x, at, name))
+            case Pool():
+                return self._pool(layer, x, at, name)
+            case LocalResponseNorm(size=size, alpha=alpha, beta=beta, k=k):
+                band = _band(at.shape.channels, size) * np.float32(alpha / size)
+                return self._add(p.ResponseNorm(name, (x,), band, k, beta))
+            case Linear():
+                return self._add(self._multiply(layer, x, at, name))
+            case Activation(kind=kind):
+                return self._add(p.Activate(name, (x,), kind))
+            case Flatten():
+                return self._add(p.Flatten(name, (x,)))
+            case Dropout():
+                return x
+        raise TypeError(f"no step for {layer}")
+
+    def _branches(self, layers: Branches, x: str, at: Position, name: str) -> str:
+        leading = {b: _leading_1x1(inner, f"{name}.{b}") for b, inner in layers.branches.items()}
+        shared = self._shared([lead for lead in leading.values() if lead], x, at, name)
+        ends = []
+        for branch, inner in layers.branches.items():
+            lead = leading[branch]
+            if lead and lead.name in shared:
+                value, after = shared[lead.name], end(lead.conv, at)
+                ends.append(self._layers(lead.rest, value, after, lead.rest_name))
+            else:
+                ends.append(self._layers(inner, x, at, f"{name}.{branch}"))
+        return self._add(p.Concatenate(name, tuple(ends)))
+
+    def _shared(
+        self, leading: Sequence[_Leading], x: str, at: Position, name: str
+    ) -> dict[str, str]:
+        """Runs 1x1 convolutions that read ``x`` as one; what each would have given, by name."""
+        alike = [lead for lead in leading if lead.conv.activation == leading[0].conv.activation]
+        if len(alike) < 2:
+            return {}
+        each = [self._convolve(lead.conv, x, at, lead.name) for lead in alike]
+        weight = np.concatenate([c.weight for c in each])
+        bias = np.concatenate([c.bias for c in each])
+        one = replace(each[0], name=f"{name}.shared", weight=weight, bias=bias)
+        self._add(one)
+        stops = np.cumsum([len(c.bias) for c in each]).tolist()
+        starts = [0, *stops[:-1]]
+        return {
+            c.name: self._add(p.Channels(c.name, (one.name,), start, stop))
+            for c, start, stop in zip(each, starts, stops, strict=True)
+        }
+
+    def _convolve(self, layer: Conv, x: str, at: Position, name: str) -> p.Convolve:
+        channels, groups = at.shape.channels, conv_groups(layer, at.shape.channels)
+        shape = (conv_width(layer, channels), channels // groups, *pair(layer.kernel))
+        weight, bias = self._folded(f"{name}.conv", shape, layer.has_bias, layer.norm)
+        (top, bottom), (left, right) = paddings(
+            layer.kernel, layer.padding, layer.stride, at.shape[1:]
+        )
+        return p.Convolve(
+            name,
+            (x,),
+            weight,
+            bias,
+            strides=pair(layer.stride),
+            pads=((top, bottom), (left, right)),
+            groups=groups,
+            activation=layer.activation,
+        )
+
+    def _multiply(self, layer: Linear, x: str, at: Position, name: str) -> p.Multiply:
+        shape = (int(layer.width), math.prod(at.shape))
+        weight, bias = self._folded(f"{name}.linear", shape, layer.bias, layer.norm)
+        return p.Multiply(name, (x,), np.ascontiguousarray(weight.T), bias, layer.activation)
+
+    def _folded(
+        self, name: str, shape: tuple[int, ...], has_bias: bool, norm: Norm | None
+    ) -> tuple[Floats, Floats]:
+        """Weight and bias of a layer with its batch norm in them, in float32."""
+        weight = self._take(f"{name}.weight", shape).astype(np.float64)
+        width = shape[:1]
+        bias = self._take(f"{name}.bias", width) if has_bias else np.zeros(width)
+        if norm is not None:
+            part = f"{name.rpartition('.')[0]}.norm"
+            variance = self._take(f"{part}.running_var", width).astype(np.float64)
+            scale = 1 / np.sqrt(variance + norm.eps)
+            if norm.scale:
+                scale *= self._take(f"{part}.weight", width)
+            weight *= scale.reshape(-1, *[1] * (len(shape) - 1))
+            bias = (bias - self._take(f"{part}.running_mean", width)) * scale
+            bias = bias + self._take(f"{part}.bias", width)
+        return weight.astype(np.float32), bias.astype(np.float32)
+
+    def _pool(self, layer: Pool, x: str, at: Position, name: str) -> str:
+        _, height, width = at.shape
+        grid, kernel = layer.grid, pair(layer.kernel or 1)
+        if grid is not None and not (grid_fits(layer, height) and grid_fits(layer, width)):
+            if height % grid == 0 == width % grid:
+                kernel = (height // grid, width // grid)
+                layer = Pool(layer.kind, kernel, kernel)
+            else:
+                rows, columns = _spans(height, grid), _spans(width, grid)
+                return self._add(p.Regions(name, (x,), layer.kind, rows, columns))
+        if kernel == pair(layer.stride) == (1, 1):
+            return x
+        return self._windows(layer, kernel, x, at, name)
+
+    def _windows(self, layer: Pool, kernel: p.Sides, x: str, at: Position, name: str) -> str:
+        """Padding made explicit: what rounding up adds at the end never counts."""
+        strides = pair(layer.stride)
+        declared = paddings(kernel, layer.padding, strides, at.shape[1:])
+        sides = end(layer, at).shape[1:]
+        pads = []
+        for n, side, k, s, (before, _) in zip(
+            at.shape[1:], sides, kernel, strides, declared, strict=True
+        ):
+            pads.append((before, max((side - 1) * s + k - n - before, 0)))
+        over = [max(used - given, 0) for (_, used), (_, given) in zip(pads, declared, strict=True)]
+        count = layer.kind == "average" and layer.count_pad and any(map(any, declared))
+        if count and any(over):  # the padding counts, what rounding up adds does not
+            x = self._add(p.Pad(f"{name}.padding", (x,), (declared[0], declared[1])))
+            pads, count = [(0, n) for n in over], False
+        return self._add(
+            p.Window(name, (x,), layer.kind, kernel, strides, (pads[0], pads[1]), count)
+        )
+
+    def _take(self, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.floating[Any]]:
+        if name not in self.weights or self.weights[name].shape != shape:
+            raise _misfit([name])
+        self.used.add(name)
+        return self.weights[name]
+
+    def _add(self, step: Step) -> str:
+        self.steps.append(step)
+        return step.name
+
+
+def _misfit(names: Sequence[str]) -> InputError:
+    return InputError(f"tensors that do not fit the network it describes: {', '.join(names[:5])}")
+
+
+def _leading_1x1(layers: Layers, name: str) -> _Leading | None:
+    if isinstance(layers, Mapping) and layers:
+        (first_name, first), *others = layers.items()
+        lead = _leading_1x1(first, f"{name}.{first_name}")
+        if lead is None or lead.rest != {}:  # a rest in two mappings would need two names
+            return None
+        return lead._replace(rest=dict(others), rest_name=name)
+    if isinstance(layers, Conv) and _pointwise(layers):
+        return _Leading(layers, name, {}, name)
+    return None
+
+
+def _pointwise(conv: Conv) -> bool:
+    plain = pair(conv.kernel) == pair(conv.stride) == (1, 1) and conv.padding in ("half", "same", 0)
+    return plain and conv.groups == 1 and conv.multiplier is None
+
+
+def _spans(n: int, grid: int) -> tuple[tuple[int, int], ...]:
+    """The adaptive windows over ``n`` values."""
+    return tuple((i * n // grid, -(-(i + 1) * n // grid)) for i in range(grid))
+
+
+def _band(channels: int, size: int) -> Floats:
+    """``[C, C, 1, 1]``: ones where a channel is within the window of another."""
+    offset = np.subtract.outer(np.arange(channels), np.arange(channels))
+    band = (offset <= size // 2) & (offset >= -((size - 1) // 2))
+    return band.astype(np.float32)[:, :, None, None]

@@ -1,0 +1,135 @@
+"""A ``Program`` as an OpenVINO model: one case a step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import openvino as ov
+from openvino import opset1
+from openvino import opset13 as ops
+
+from inception.models.spec import ActivationKind
+from inception.runtime import program as p
+from inception.runtime.program import LUMA, PICTURES, Floats, Program, Step
+
+ACTIVATIONS = {"relu": ops.relu, "tanh": ops.tanh, "sigmoid": ops.sigmoid}
+
+
+def openvino_model(program: Program) -> ov.Model:
+    """A model from ``uint8 [N, size, size, 3]``, any ``N``, to the program's outputs by name."""
+    pictures = ops.parameter([-1, program.size, program.size, 3], np.uint8, name=PICTURES)
+    pictures.output(0).set_names({PICTURES})
+    values: dict[str, Any] = {PICTURES: pictures}
+    for step in program.steps:
+        node = _node(step, [values[name] for name in step.inputs])
+        node.set_friendly_name(step.name)
+        values[step.name] = node
+    results = []
+    for output, name in program.outputs.items():
+        result = ops.result(values[name], name=output)
+        result.output(0).get_tensor().set_names({output})
+        results.append(result)
+    return ov.Model(results, [pictures], "inception")
+
+
+def _node(step: Step, inputs: Sequence[Any]) -> Any:
+    x = inputs[0]
+    match step:
+        case p.Normalise():
+            return _normalise(step, x)
+        case p.Convolve():
+            return _convolve(step, x)
+        case p.Multiply(weight=weight, bias=bias, activation=kind):
+            product = ops.matmul(x, _constant(weight), False, False)
+            return _activate(ops.add(product, _constant(bias)), kind)
+        case p.Window():
+            return _window(step, x)
+        case p.Regions():
+            return _regions(step, x)
+        case p.ResponseNorm():
+            return _response_norm(step, x)
+        case p.Pad(pads=((top, bottom), (left, right))):
+            before, after = [0, 0, top, left], [0, 0, bottom, right]
+            return ops.pad(x, np.array(before), np.array(after), "constant", np.float32(0))
+        case p.Activate(kind=kind):
+            return _activate(x, kind)
+        case p.Concatenate():
+            return ops.concat(list(inputs), axis=1)
+        case p.Channels(start=start, stop=stop):
+            return _slice(x, start, stop, axis=1)
+        case p.Add(scale=scale, activation=kind):
+            scaled = inputs[1] if scale == 1 else ops.multiply(inputs[1], np.float32(scale))
+            return _activate(ops.add(x, scaled), kind)
+        case p.Flatten():
+            return ops.reshape(x, np.array([0, -1]), special_zero=True)
+        case p.Softmax(temperature=temperature):
+            logits = x if temperature == 1 else ops.divide(x, np.float32(temperature))
+            return ops.softmax(logits, axis=1)
+    raise TypeError(f"no OpenVINO operation for {step}")
+
+
+def _constant(values: Floats) -> Any:
+    return ops.constant(values, np.float32)
+
+
+def _activate(x: Any, kind: ActivationKind | None) -> Any:
+    return x if kind is None else ACTIVATIONS[kind](x)
+
+
+def _normalise(step: p.Normalise, pictures: Any) -> Any:
+    x = ops.convert(pictures, np.float32)
+    if step.order == "bgr":
+        x = ops.gather(x, np.array([2, 1, 0]), np.int32(-1))
+    elif step.order == "grey":
+        luma = ops.multiply(x, _constant(np.array(LUMA, np.float32)))
+        x = ops.reduce_sum(luma, np.array([-1]), keep_dims=True)
+    x = ops.divide(ops.subtract(x, _constant(step.mean)), _constant(step.std))
+    return ops.transpose(x, np.array([0, 3, 1, 2]))
+
+
+def _convolve(step: p.Convolve, x: Any) -> Any:
+    (top, bottom), (left, right) = step.pads
+    places = (list(step.strides), [top, left], [bottom, right], [1, 1])
+    if step.groups == 1:
+        x = ops.convolution(x, _constant(step.weight), *places)
+    else:
+        out, rest = step.weight.shape[0], step.weight.shape[1:]
+        grouped = step.weight.reshape(step.groups, out // step.groups, *rest)
+        x = ops.group_convolution(x, _constant(grouped), *places)
+    x = ops.add(x, _constant(step.bias.reshape(1, -1, 1, 1)))
+    return _activate(x, step.activation)
+
+
+def _window(step: p.Window, x: Any) -> Any:
+    (top, bottom), (left, right) = step.pads
+    begin, stop = [top, left], [bottom, right]
+    kernel, strides = list(step.kernel), list(step.strides)
+    if step.kind == "max":
+        return opset1.max_pool(x, strides, begin, stop, kernel)  # later ones give indices too
+    return ops.avg_pool(x, strides, begin, stop, kernel, not step.count_pad)
+
+
+def _regions(step: p.Regions, x: Any) -> Any:
+    reduce = ops.reduce_max if step.kind == "max" else ops.reduce_mean
+    for axis, spans in ((2, step.rows), (3, step.columns)):
+        cut = [reduce(_slice(x, *span, axis=axis), np.array([axis]), True) for span in spans]
+        x = ops.concat(cut, axis=axis)
+    return x
+
+
+def _response_norm(step: p.ResponseNorm, x: Any) -> Any:
+    """The power -3/4 is two square roots, which cost a fraction of a power."""
+    places = ([1, 1], [0, 0], [0, 0], [1, 1])
+    sums = ops.convolution(ops.multiply(x, x), _constant(step.band), *places)
+    sums = ops.add(sums, np.float32(step.k))
+    if step.beta != 0.75:
+        return ops.multiply(x, ops.power(sums, np.float32(-step.beta)))
+    root = ops.sqrt(sums)
+    return ops.divide(x, ops.multiply(root, ops.sqrt(root)))
+
+
+def _slice(x: Any, start: int, stop: int, *, axis: int) -> Any:
+    one = np.array([1])
+    return ops.slice(x, np.array([start]), np.array([stop]), one, np.array([axis]))

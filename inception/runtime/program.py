@@ -1,0 +1,175 @@
+"""A network as the steps of its inference, the same for every engine. No torch here.
+
+Batch norm is folded into what stands before it, 1x1 convolutions that read one tensor run as one,
+windows have explicit padding, and everything from ``uint8`` pictures to probabilities is in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from inception.errors import InputError
+from inception.models.spec import ActivationKind
+from inception.preprocessing import ChannelOrder
+
+Floats: TypeAlias = npt.NDArray[np.float32]
+Sides: TypeAlias = tuple[int, int]  # height, width
+Pads: TypeAlias = tuple[Sides, Sides]  # (top, bottom), (left, right)
+
+PICTURES = "pictures"  # the value that a program starts from: uint8 [N, H, W, 3]
+PROBABILITIES = "probabilities"
+DEFAULT_OUTPUTS = (PROBABILITIES,)
+LUMA = (0.299, 0.587, 0.114)  # Rec. 601: what grey is made of
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One operation on the values named ``inputs``; what it gives has the step's own name."""
+
+    name: str
+    inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Normalise(Step):
+    """``uint8 [N, H, W, 3]`` to ``[N, C, H, W]``: order of the channels, mean, std."""
+
+    order: ChannelOrder
+    mean: Floats
+    std: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Convolve(Step):
+    """Convolution, bias, activation.
+
+    Attributes:
+        weight: ``[out, in / groups, height, width]``.
+        bias: ``[out]``.
+    """
+
+    weight: Floats
+    bias: Floats
+    strides: Sides = (1, 1)
+    pads: Pads = ((0, 0), (0, 0))
+    groups: int = 1
+    activation: ActivationKind | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Multiply(Step):
+    """``x @ weight + bias`` of ``[N, in]``, activation; ``weight`` is ``[in, out]``."""
+
+    weight: Floats
+    bias: Floats
+    activation: ActivationKind | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Window(Step):
+    """Maximum or average over windows, as many as fit into the padded input.
+
+    Attributes:
+        count_pad: an average divides by the window's size, padding included.
+    """
+
+    kind: Literal["max", "average"]
+    kernel: Sides
+    strides: Sides
+    pads: Pads
+    count_pad: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Regions(Step):
+    """Maximum or average of each of ``rows`` times ``columns``, spans from start to stop."""
+
+    kind: Literal["max", "average"]
+    rows: tuple[tuple[int, int], ...]
+    columns: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class ResponseNorm(Step):
+    """``x / (k + sum of squares) ** beta``, the sum over neighbouring channels.
+
+    Attributes:
+        band: ``[C, C, 1, 1]``, a 1x1 convolution of the squares: alpha / size on a band.
+    """
+
+    band: Floats
+    k: float
+    beta: float
+
+
+@dataclass(frozen=True, eq=False)
+class Pad(Step):
+    """Zeros around."""
+
+    pads: Pads
+
+
+@dataclass(frozen=True, eq=False)
+class Activate(Step):
+    """A non-linearity."""
+
+    kind: ActivationKind
+
+
+@dataclass(frozen=True, eq=False)
+class Concatenate(Step):
+    """Channels side by side."""
+
+
+@dataclass(frozen=True, eq=False)
+class Channels(Step):
+    """Channels from ``start`` to ``stop``."""
+
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, eq=False)
+class Add(Step):
+    """``inputs[0] + scale * inputs[1]``, activation."""
+
+    scale: float
+    activation: ActivationKind | None
+
+
+@dataclass(frozen=True, eq=False)
+class Flatten(Step):
+    """``[N, C, H, W]`` to ``[N, C * H * W]``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Softmax(Step):
+    """Over the classes, after a division by ``temperature``."""
+
+    temperature: float = 1.0
+
+
+@dataclass(frozen=True)
+class Program:
+    """The steps in order.
+
+    Attributes:
+        size: side in pixels of the pictures.
+        outputs: the name of each output, and of the step that gives it.
+    """
+
+    size: int
+    steps: tuple[Step, ...]
+    outputs: Mapping[str, str] = field(default_factory=dict)
+
+
+def check_outputs(outputs: Sequence[str], known: Sequence[str]) -> None:
+    """Raises ``InputError`` for the first output that is not among the known ones."""
+    for output in outputs:
+        if output not in known:
+            raise InputError(f"no output named {output!r}; there are: {', '.join(known)}")
