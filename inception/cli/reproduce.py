@@ -15,19 +15,27 @@ if TYPE_CHECKING:
     from inception.reproduce.ledger import Check, Row
 
 CLAIMS = "claims"
+ABLATIONS = "ablations"
 NARROW = 110  # columns of a terminal below which a table of claims would be all hyphens
 
 
 def reproduce(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="A card, or claims; without, lists the cards."),
+        typer.Argument(metavar="[NAME]", help="A card, claims or ablations; without, lists cards."),
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Where the data sets lie; else $INCEPTION_DATA."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Where the data sets lie; else $INCEPTION_DATA. Of ablations: the set itself, "
+            "else digits.",
+        ),
     ] = None,
-    out: Annotated[str | None, typer.Option(help="Run folder of a card that trains.")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="Run folder of a card that trains; or of all ablations.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Of each ablation.")] = None,
     markdown: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the claims as a page.")
     ] = None,
@@ -36,9 +44,17 @@ def reproduce(
     threads: ThreadsOption = None,
     quiet: QuietOption = False,
 ) -> int:
-    """Reruns a card and compares, exit 1 on a miss; or checks the claims others make."""
+    """Reruns a card and compares, exit 1 on a miss; or checks claims, or runs ablations."""
     if markdown is not None and name != CLAIMS:
         raise InputError("--markdown is of the claims: inception reproduce claims --markdown FILE")
+    if epochs is not None and name != ABLATIONS:
+        raise InputError("--epochs is of the ablations: inception reproduce ablations --epochs N")
+    if name == ABLATIONS:
+        from inception.cli.ablations import ablations
+
+        place = None if out is None else Path(out)
+        options: dict[str, Any] = {"epochs": epochs, "device": device, "threads": threads}
+        return ablations(place, data, json, quiet=quiet, **options)
     if name == CLAIMS:
         return _claims(markdown, json, quiet=quiet)
     if name is None:
@@ -59,7 +75,8 @@ def _cards(json: str | None) -> int:
     out.print(table(["card", "top-1", "takes", "data", "what it shows"], rows, left=5))
     out.print(
         "inception reproduce NAME runs one again and compares; times are of two cores without a "
-        "GPU.\ninception reproduce claims checks what the papers and others say of these networks."
+        "GPU.\ninception reproduce claims checks what the papers and others say of these networks, "
+        "ablations trains GoogLeNet with one part changed at a time."
     )
     return 0
 

@@ -162,6 +162,10 @@ class RunPrinter:
     def __exit__(self, *_: object) -> None:
         self.progress.stop()
 
+    def restart(self) -> None:
+        """Prints the header again before the next row, which is another run's."""
+        self._header_printed = False
+
     def reports(self) -> Any:
         """What the training loop tells."""
         from inception.training.loop import Reports
