@@ -7,6 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from inception.cli.members import (
+    MemberCropOption,
+    MembersOption,
+    WiderOption,
+    is_ensemble,
+    planned,
+    train_members,
+)
 from inception.cli.output import DeviceOption, JsonOption, QuietOption, ThreadsOption
 
 if TYPE_CHECKING:
@@ -56,6 +64,9 @@ def train(
     resume: Annotated[
         str | None, typer.Option(help="Run folder to go on with, exactly as if never stopped.")
     ] = None,
+    members: MembersOption = 1,
+    wider: WiderOption = None,
+    member_crop: MemberCropOption = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
@@ -70,9 +81,12 @@ def train(
     }  # fmt: skip
     given = {name: value for name, value in options.items() if value is not None}
     settings = [*(set_ or []), *([f"area={crop}"] if crop else [])]
-    _check(given, settings, out, resume)
+    plan, printing = planned(members, wider, member_crop), json != "-" and not quiet
+    _check(given | ({"members": members} if plan else {}), settings, out, resume)
     config = _config(recipe, {**given, "device": device}, settings)
-    summary = _train(data, config, out, resume, printing=json != "-" and not quiet)
+    if plan or is_ensemble(resume):
+        return train_members(data, config, plan, out, resume, json, printing=printing)
+    summary = _train(data, config, out, resume, printing=printing)
     return INTERRUPTED if summary is None else _finish(summary, json)
 
 

@@ -55,6 +55,12 @@ class RunSummary:
         values = {**self.__dict__, "folder": str(self.folder), "model": str(self.model)}
         return values
 
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> RunSummary:
+        """The inverse of ``to_json``."""
+        folder, model = Path(values["folder"]), Path(values["model"])
+        return cls(**{**values, "folder": folder, "model": model})
+
 
 def train(
     data: str | Path | None,
@@ -120,9 +126,14 @@ def has_bf16(device: torch.device) -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def _new_folder(out: str | Path | None, spec: Spec, data: Data) -> Path:
+def new_folder_name(what: str, data: str | Path | None) -> Path:
+    """Where a run goes when nothing else is said."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    folder = Path(out or Path("runs") / f"{spec.name}-{data.place.resolve().stem}-{stamp}")
+    return Path("runs") / f"{what}-{Path(data or '').resolve().stem}-{stamp}"
+
+
+def _new_folder(out: str | Path | None, spec: Spec, data: Data) -> Path:
+    folder = Path(out or new_folder_name(spec.name, data.place))
     if (folder / LAST).exists() or (folder / RUN_MODEL).exists():
         raise InputError(f"{folder} holds a run already: `--resume {folder}` goes on with it")
     return folder

@@ -102,6 +102,10 @@ def test_compare_gives_source_document_002_s_figures() -> None:
         (["train", "missing", "--epochs", "x"], "Invalid value for '--epochs'"),
         (["train", "missing", "--set", "epochs"], "a setting is key=value"),
         (["train", "missing", "--epochs", "1", "--steps", "1"], "either --epochs or --steps"),
+        (["train", "missing", "--wider", "1.25"], "are of an ensemble; add --members N"),
+        (["train", "missing", "--members", "2", "--wider", "-1"], "width must be above 0"),
+        (["train", "--resume", "missing", "--members", "2"], "leave out: members"),
+        (["train", "missing", "--members", "2", "--member-crop", "1"], "area takes numbers"),
         (["train", "--resume", "missing"], "missing is no run folder"),
         (["train", "--resume", "missing", "--lr", "1"], "keeps its settings; leave out: lr"),
         (["evaluate", "googlenet", "data"], "googlenet is an architecture and has no weights"),
@@ -202,6 +206,24 @@ def test_train_evaluate_and_predict_work_together(colours: Path, tmp_path: Path)
     again = run("train", "--resume", out)  # a finished run has nothing left to do
     assert again.returncode == 0
     assert f"{100 * summary['top1_accuracy']:.2f} %" in again.stdout
+
+
+def test_an_ensemble_is_trained_and_ends_with_how_to_evaluate_it(
+    colours: Path, tmp_path: Path
+) -> None:
+    out = str(tmp_path / "out")
+    done = run("train", str(colours), "--model", "googlenet_small", "--image-size", "16",
+               "--set", "width=0.125", "--epochs", "1", "--members", "2", "--wider", "1.5",
+               "--member-crop", "0.08,1", "--member-crop", "0.5,1", "--out", out)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"  inception evaluate {out}/member-* {colours} --grid"
+    saved = [json.loads((tmp_path / "out" / f"member-{n}" / "config.json").read_text())["config"]
+             for n in (1, 2)]  # fmt: skip
+    assert [s["area"] for s in saved] == [[0.08, 1.0], [0.5, 1.0]]
+    assert [s["width"] for s in saved] == [0.125, 0.1875]
+    again = run("train", "--resume", out, "--json", "-")
+    members = json.loads(again.stdout)["members"]
+    assert [Path(m["folder"]).name for m in members] == ["member-1", "member-2"]
 
 
 @pytest.fixture

@@ -1,0 +1,102 @@
+"""``inception train --members``: several runs of one design, for the ensemble."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from inception.errors import InputError
+
+if TYPE_CHECKING:
+    from inception.training.config import TrainConfig
+    from inception.training.ensemble import EnsembleSummary, Members
+
+MembersOption = Annotated[
+    int, typer.Option(min=1, help="Runs of one design for an ensemble, into OUT/member-1 and on.")
+]
+WiderOption = Annotated[
+    float | None, typer.Option(help="Factor on the widths of the last member; the paper had one.")
+]
+MemberCropOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="LOW,HIGH", help="--crop of each member; given again for the next."),
+]
+
+
+def planned(count: int, wider: float | None, crops: list[str] | None) -> Members | None:
+    """What ``--members`` and its companions ask for; None where that is an ordinary run."""
+    if count == 1:
+        if wider is not None or crops:
+            raise InputError("--wider and --member-crop are of an ensemble; add --members N")
+        return None
+    from inception.training.config import TrainConfig
+    from inception.training.ensemble import Members
+
+    configs = [TrainConfig().with_settings([f"area={crop}"]) for crop in crops or ()]
+    areas = tuple(config.area for config in configs if config.area is not None)
+    return Members(count, 1.0 if wider is None else wider, areas)
+
+
+def is_ensemble(folder: str | None) -> bool:
+    """Whether ``--resume`` names an ensemble."""
+    from inception.training.ensemble import is_ensemble
+
+    return folder is not None and is_ensemble(folder)
+
+
+def train_members(
+    data: str | None,
+    config: TrainConfig,
+    members: Members | None,
+    out: str | None,
+    resume: str | None,
+    json: str | None,
+    *,
+    printing: bool,
+) -> int:
+    """Trains them, or goes on with them, and prints what each gave."""
+    from inception.cli.output import write_json
+    from inception.cli.train import INTERRUPTED, RunPrinter
+    from inception.training.ensemble import resume_ensemble, train_ensemble
+    from inception.training.loop import Interrupted
+    from inception.training.run import is_main_process, new_folder_name
+
+    printer = RunPrinter(printing)
+
+    def begins(number: int, of: int) -> None:
+        printer.restart()
+        if printing and is_main_process():
+            typer.echo(f"\nmember {number} of {of}")
+
+    told: dict[str, Any] = {
+        "begins": begins, "reports": printer.reports(), "started": printer.started,
+    }  # fmt: skip
+    folder = resume or out or new_folder_name("ensemble", data)
+    try:
+        with printer:
+            if resume is not None or members is None:
+                summary = resume_ensemble(folder, data=data, **told)
+            elif data is None:
+                raise InputError("training needs a data set: inception train DATA")
+            else:
+                summary = train_ensemble(data, config, members, out=folder, **told)
+    except Interrupted:
+        go_on = f"inception train --resume {folder}"
+        typer.echo(f"interrupted and saved; go on with: {go_on}", err=True)
+        return INTERRUPTED
+    if is_main_process():
+        write_json(summary.to_json(), json)
+        if json != "-":
+            _print(summary)
+    return 0
+
+
+def _print(summary: EnsembleSummary) -> None:
+    from inception.cli.output import percent
+
+    typer.echo("")
+    for run in summary.members:
+        typer.echo(f"{run.folder}: validation top-1 {percent(run.top1_accuracy)}")
+    typer.echo("next, all together:")
+    typer.echo(f"  inception evaluate {summary.folder}/member-* {summary.data} --grid")

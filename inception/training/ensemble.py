@@ -1,0 +1,144 @@
+"""An ensemble: runs of one design that differ in what they see, one after the other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from inception.errors import InputError
+from inception.files import write_text
+from inception.training.config import TrainConfig
+from inception.training.loop import Reports
+from inception.training.records import CONFIG
+from inception.training.run import RunStart, RunSummary, is_main_process, train
+
+PLAN = "ensemble.json"
+
+
+@dataclass(frozen=True)
+class Members:
+    """How the members of an ensemble differ.
+
+    Their initial weights are the same, as the paper's were ("the same initial weights, mainly
+    because of an oversight"); order, augmentation and dropout are each member's own.
+
+    Attributes:
+        wider: factor on the widths of the last member; the paper had one such among seven.
+        areas: crop areas that members take in turn; the run's own where none are given.
+    """
+
+    count: int
+    wider: float = 1.0
+    areas: tuple[tuple[float, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise InputError(f"an ensemble has at least 1 member; got {self.count}")
+
+    def configs(self, config: TrainConfig) -> list[TrainConfig]:
+        """The settings of each."""
+        members = []
+        for number in range(self.count):
+            area = self.areas[number % len(self.areas)] if self.areas else config.area
+            seed = config.sampling_seed + number
+            width = config.width * (self.wider if number == self.count - 1 else 1.0)
+            members.append(replace(config, data_seed=seed, area=area, width=width))
+        return members
+
+
+@dataclass(frozen=True)
+class EnsembleSummary:
+    """What the members ended with, in order."""
+
+    folder: Path
+    data: str
+    members: tuple[RunSummary, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The summary as JSON values."""
+        members = [member.to_json() for member in self.members]
+        return {"folder": str(self.folder), "data": self.data, "members": members}
+
+
+Begins = Callable[[int, int], None]  # told of a member's number, from 1, and how many there are
+
+
+def train_ensemble(
+    data: str | Path,
+    config: TrainConfig,
+    members: Members,
+    *,
+    out: str | Path,
+    begins: Begins = lambda number, of: None,
+    reports: Reports | None = None,
+    started: Callable[[RunStart], None] = lambda start: None,
+) -> EnsembleSummary:
+    """Trains the members into ``out/member-1`` and on, each a run of its own.
+
+    Raises:
+        InputError: as ``train``; or ``out`` holds something already.
+        Interrupted: ``resume_ensemble`` goes on.
+    """
+    folder = Path(out)
+    if (folder / PLAN).exists():
+        raise InputError(f"{folder} holds an ensemble already: `--resume {folder}` goes on with it")
+    configs = members.configs(config)
+    _write(folder, str(Path(data).resolve()), configs, [])
+    return resume_ensemble(folder, begins=begins, reports=reports, started=started)
+
+
+def is_ensemble(folder: str | Path) -> bool:
+    """Whether the folder is that of an ensemble."""
+    return (Path(folder) / PLAN).exists()
+
+
+def resume_ensemble(
+    folder: str | Path,
+    *,
+    data: str | Path | None = None,
+    begins: Begins = lambda number, of: None,
+    reports: Reports | None = None,
+    started: Callable[[RunStart], None] = lambda start: None,
+) -> EnsembleSummary:
+    """Goes on with the first member that is not finished; those that are stay as they are.
+
+    Raises:
+        InputError: as ``train``; or the plan cannot be read.
+        Interrupted: as ``train``.
+    """
+    folder = Path(folder)
+    place, configs, finished = _read(folder)
+    place = place if data is None else str(data)
+    for number, config in enumerate(configs[len(finished) :], start=len(finished) + 1):
+        begins(number, len(configs))
+        member = folder / f"member-{number}"
+        resume = member if (member / CONFIG).exists() else None
+        summary = train(place, config, out=member, resume=resume, reports=reports, started=started)
+        finished.append(summary)
+        _write(folder, place, configs, finished)
+    return EnsembleSummary(folder, place, tuple(finished))
+
+
+def _write(
+    folder: Path, data: str, configs: Sequence[TrainConfig], finished: Sequence[RunSummary]
+) -> None:
+    if is_main_process():
+        values = {
+            "data": data,
+            "members": [config.to_json() for config in configs],
+            "finished": [summary.to_json() for summary in finished],
+        }
+        write_text(folder / PLAN, json.dumps(values, indent=1))
+
+
+def _read(folder: Path) -> tuple[str, list[TrainConfig], list[RunSummary]]:
+    try:
+        values = json.loads((folder / PLAN).read_text("utf-8"))
+        configs = [TrainConfig.from_json(member) for member in values["members"]]
+        finished = [RunSummary.from_json(summary) for summary in values["finished"]]
+        return values["data"], configs, finished
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder / PLAN}: not an ensemble's plan ({error})") from error
