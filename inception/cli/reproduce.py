@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 CLAIMS = "claims"
 ABLATIONS = "ablations"
-NARROW = 110  # columns of a terminal below which a table of claims would be all hyphens
+NARROW = 110  # columns of a terminal below which tables would break every other word
 
 
 def reproduce(
@@ -70,9 +71,14 @@ def _cards(json: str | None) -> int:
     write_json([vars(card) | {"command": card.command} for card in CARDS.values()], json)
     if json == "-":
         return 0
-    rows = [[c.name, _figure(c), _minutes(c), c.data, c.about] for c in CARDS.values()]
     out = console()
-    out.print(table(["card", "top-1", "takes", "data", "what it shows"], rows, left=5))
+    if out.width < NARROW:
+        for card in CARDS.values():
+            out.print(f"{card.name}: {_figure(card)}, {_minutes(card)}, on {card.data}")
+            out.print(_indented(card.about))
+    else:
+        rows = [[c.name, _figure(c), _minutes(c), c.data, c.about] for c in CARDS.values()]
+        out.print(table(["card", "top-1", "takes", "data", "what it shows"], rows, left=5))
     out.print(
         "inception reproduce NAME runs one again and compares; times are of two cores without a "
         "GPU.\ninception reproduce claims checks what the papers and others say of these networks, "
@@ -171,7 +177,8 @@ def _claims(markdown: Path | None, json: str | None, *, quiet: bool) -> int:
     if not quiet:
         for source, rows in ledger.items():
             out.print(f"\n{source}", style="bold")
-            out.print(_listing(rows) if out.width < NARROW else _table(rows), markup=False)
+            for part in _listing(rows) if out.width < NARROW else [_table(rows)]:
+                out.print(part, markup=False)
     out.print(summary(row for rows in ledger.values() for row in rows))
     return 0
 
@@ -205,13 +212,19 @@ def _mark(check: Check) -> str:
     return "✓" if check.holds else "✗"
 
 
-def _listing(rows: list[Row]) -> str:
+def _listing(rows: list[Row]) -> Iterator[Any]:
     """For narrow terminals: a paragraph a claim."""
-    parts = []
     for row in rows:
-        lines = [f"{row.verdict}: {row.claim.says}", f"  {row.claim.where}"]
+        yield f"\n{row.verdict}: {row.claim.says}"
+        lines = [row.claim.where]
         for check in row.checks:
             reading = f" ({check.reading})" if check.reading else ""
-            lines.append(f"  {_mark(check)} said {check.said}, ours {check.ours}{reading}")
-        parts.append("\n".join([*lines, f"  {row.claim.how}"]))
-    return "\n\n".join(parts) + "\n"
+            lines.append(f"{_mark(check)} said {check.said}, ours {check.ours}{reading}")
+        yield _indented("\n".join([*lines, row.claim.how]))
+
+
+def _indented(text: str) -> Any:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    return Padding(Text(text), (0, 0, 0, 2))
