@@ -124,6 +124,35 @@ def draw_reliability(
     _save(figure, path)
 
 
+def draw_speeds(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Pictures a second of each model, engine and precision, bars by batch size, as a PNG.
+
+    Args:
+        rows: as ``inception benchmark --json`` writes them.
+        path: of the picture.
+    """
+    keys = ("name", "engine", "precision")
+    kinds = list(dict.fromkeys(tuple(row[key] for key in keys) for row in rows))
+    batches = list(dict.fromkeys(row["batch"] for row in rows))
+    figure = _figure(8, 1.2 + 0.3 * len(kinds) * len(batches))
+    axes = figure.subplots()
+    height = 0.8 / len(batches)
+    for number, batch in enumerate(batches):
+        line = {
+            tuple(r[k] for k in keys): r["images_per_second"] for r in rows if r["batch"] == batch
+        }
+        places = [kinds.index(kind) + (number + 0.5) * height - 0.4 for kind in line]
+        bars = axes.barh(places, list(line.values()), height * 0.9, label=f"batch {batch}")
+        axes.bar_label(bars, fmt="%.1f", padding=3, fontsize=8)
+    axes.set_yticks(range(len(kinds)), [" · ".join(kind) for kind in kinds])
+    axes.invert_yaxis()
+    axes.margins(x=0.1)
+    axes.set(xlabel="pictures a second, ready in memory")
+    axes.grid(alpha=0.3, axis="x")
+    axes.legend(frameon=False)
+    _save(figure, path)
+
+
 def _write_counts(
     axes: Axes,
     counts: npt.NDArray[np.int64],

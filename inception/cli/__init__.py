@@ -6,6 +6,7 @@ import warnings
 import typer
 from typer.exceptions import TyperException
 
+from inception.cli.benchmark import benchmark
 from inception.cli.catalogue import list_weights, pull
 from inception.cli.data import data_app
 from inception.cli.demo import demo
@@ -25,7 +26,7 @@ app = typer.Typer(
     invoke_without_command=True,
     pretty_exceptions_enable=False,
 )
-for command in (models, compare, train, evaluate, predict, reproduce, demo):
+for command in (models, compare, train, evaluate, predict, benchmark, reproduce, demo):
     app.command()(command)
 weights_app.command("list")(list_weights)
 weights_app.command()(pull)

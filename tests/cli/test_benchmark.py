@@ -1,0 +1,56 @@
+"""``inception benchmark`` as its users meet it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+KEYS = [  # DESIGN §5
+    *("name", "engine", "precision", "batch", "images_per_second", "latency_ms_p50"),
+    *("latency_ms_p99", "peak_memory_mb", "macs_per_second", "share_of_ceiling"),
+]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    code = "from inception.cli import main; main()"
+    command = [sys.executable, "-c", code, "benchmark", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_table_json_and_plot_of_a_fresh_network(tmp_path: Path, colours: Path) -> None:
+    wanted = ["googlenet_small", "--engines", "torch", "--batch-sizes", "2", "--seconds", "0"]
+    outputs = ["--json", str(tmp_path / "a.json"), "--plot", str(tmp_path / "a.png")]
+    done = run(*wanted, *outputs, "--pictures", str(colours / "val"), "--threads", "1")
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads((tmp_path / "a.json").read_text())
+    assert list(row)[: len(KEYS)] == KEYS
+    assert (row["name"], row["engine"], row["precision"]) == ("googlenet_small", "torch", "fp32")
+    assert row["images_per_second"] == pytest.approx(2000 / row["latency_ms_p50"])
+    assert row["macs_per_second"] == pytest.approx(1_562_157_056 * row["images_per_second"])
+    assert row["latency_ms_p99"] >= row["latency_ms_p50"] > 0 and row["files_per_second"] > 0
+    assert f"{row['images_per_second']:,.1f}" in done.stdout
+    assert "1 threads; the machine's own matrix product: fp32" in done.stdout
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.format == "PNG" and image.width > 500
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing"], "no such model: missing"),
+        (["--batch-sizes", "1,x"], "--batch-sizes are whole numbers, as 1,8,32; got '1,x'"),
+        (["--batch-sizes", "0"], "--batch-sizes are whole numbers"),
+        (["--against", "timm"], "no rival named 'timm'"),
+        (["--engines", "trch"], "no engine named 'trch'; did you mean 'torch'?"),
+        (["--pictures", "missing"], "no such file or folder: missing"),
+        (["googlenet_small", "--against", "torchvision"], "torchvision has no googlenet_small"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_2(arguments: list[str], message: str) -> None:
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("inception: ") and len(done.stderr.splitlines()) == 1
+    assert message in done.stderr
