@@ -15,7 +15,7 @@ from inception.models.spec import Spec
 from inception.weights.imagenet import imagenet_names
 from inception.weights.importers import importers_for
 from inception.weights.importers.files import ForeignFile, open_file
-from inception.weights.importers.reading import Reading, logits_tensors, read_as
+from inception.weights.importers.reading import Reading, read_as
 from inception.weights.model_file import ModelInfo
 
 Background: TypeAlias = Literal["drop", "keep"]
@@ -96,8 +96,7 @@ def _without_background(
         note = f"kept all {spec.num_classes} outputs, {others} of them no class of ImageNet"
         return spec, reading.weights, (note,)
     rows = slice(first, first + IMAGENET)
-    with_rows = set(logits_tensors(spec))
-    weights = {n: w[rows] if n in with_rows else w for n, w in reading.weights.items()}
+    weights = {n: w[rows] if n in reading.logits else w for n, w in reading.weights.items()}
     note = f"dropped {others} of {spec.num_classes} outputs: the background and unused ones"
     return replace(spec, num_classes=IMAGENET), weights, (note,)
 
@@ -113,10 +112,11 @@ def _class_names(count: int, names: Sequence[str] | None, own_order: bool) -> tu
 
 
 def _notes(reading: Reading, file: ForeignFile, also: Sequence[str]) -> tuple[str, ...]:
-    tensors = f"{len(reading.weights)} of {len(file.tensors)} tensors"
-    notes = [f"read as {_title(reading)}: {tensors}"]
+    notes = [f"read as {_title(reading)}: {len(file.tensors)} tensors, each with its place"]
     if also:
-        notes.append(f"fits as well, with other pictures: --from {' or '.join(also)}")
+        notes.append(
+            f"other publishers' files are alike, but for the pictures: --from {' or '.join(also)}"
+        )
     if reading.ignored:
         notes.append(f"not needed: {len(reading.ignored)}, such as {reading.ignored[0]}")
     if reading.headless:

@@ -7,9 +7,11 @@ every layer Keras makes in a session, so they are numbered anew from 0, in the o
 from __future__ import annotations
 
 import re
+import shutil
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 
 import torch
@@ -28,7 +30,7 @@ NUMBERED_PARTS: dict[str, tuple[str, ...]] = {
     "conv2d": ("kernel", "bias"),
     "dense": ("kernel", "bias"),
 }
-WEIGHTS = "model.weights.h5"
+WEIGHTS, OPTIMISER = "model.weights.h5", "optimizer"
 
 
 def read_h5(source: Path | IO[bytes], path: Path | None = None) -> dict[str, Tensor]:
@@ -58,8 +60,9 @@ def read_archive(path: Path) -> dict[str, Tensor]:
             member = archive.getinfo(WEIGHTS)
             if member.compress_type != zipfile.ZIP_STORED:
                 raise InputError(f"{path}: packed; unpack it and convert its {WEIGHTS}")
-            with archive.open(member) as file:
-                return read_h5(file, path)
+            with archive.open(member) as packed, TemporaryFile() as plain:
+                shutil.copyfileobj(packed, plain)  # HDF5 jumps back and forth, an archive cannot
+                return read_h5(plain, path)
     except (zipfile.BadZipFile, KeyError, OSError) as error:
         raise InputError(f"{path}: no Keras archive with {WEIGHTS} ({error})") from error
 
@@ -82,7 +85,7 @@ def _datasets(file: h5py.File, path: Path) -> Iterator[tuple[str, h5py.Dataset]]
             continue
         layer = group.attrs.get("name")
         if not isinstance(layer, str):
-            raise InputError(f"{path}: without the layers' names; save it with Keras 3.10 or later")
+            raise InputError(f"{path}: the layers' names are not in it; save the model as .h5")
         parts = (f"{layer}/{part}" for part in _parts(group.name, len(datasets)))
         yield from zip(parts, (datasets[n] for n in sorted(datasets, key=int)), strict=True)
 
@@ -109,6 +112,8 @@ def _groups(file: h5py.File, path: Path) -> Iterator[tuple[h5py.Group, dict[str,
             raise InputError(f"{path}: {group.name} is there twice")
         seen.add(group.id)
         for name in group:
+            if name == OPTIMISER:
+                continue
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 raise InputError(f"{path}: {name} is a link to elsewhere, which is not followed")
             child = group[name]

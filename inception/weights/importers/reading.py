@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from inception.models import get_spec
 from inception.models.build import build_empty
+from inception.models.network import InceptionNet
 from inception.models.spec import Spec
 from inception.weights.importers.files import ForeignFile
 from inception.weights.importers.importer import Importer
@@ -50,6 +51,7 @@ class Reading:
     Attributes:
         spec: the network, with the file's number of classes and only the heads it holds.
         weights: theirs by our names, laid out as ours but not yet copied; whole where it fits.
+        logits: our names of the tensors with a row for each class.
         ignored: their tensors that hold nothing for us.
         headless: stages whose auxiliary head the file lacks.
         unit_scales: how many scales of batch norm the file leaves at 1.
@@ -59,6 +61,7 @@ class Reading:
     importer: Importer
     spec: Spec
     weights: Mapping[str, Tensor]
+    logits: frozenset[str]
     ignored: tuple[str, ...]
     headless: tuple[str, ...]
     unit_scales: int
@@ -69,10 +72,18 @@ class Reading:
 def read_as(importer: Importer, file: ForeignFile) -> Reading:
     """The file as this importer understands it, with what does not fit."""
     spec = importer.change(get_spec(importer.model), file.facts)
-    spec, headless = _without_missing_heads(importer, spec, file)
-    names = _names(importer, spec)
-    spec = replace(spec, num_classes=_num_classes(spec, names, file))
-    shapes = {name: tensor.shape for name, tensor in _state(spec).items()}
+    network = build_empty(spec)
+    logits = _logits_tensors(network)
+    state = {n: t.shape for n, t in network.state_dict().items() if not n.endswith(COUNTERS)}
+    headless = _missing_heads(importer, spec, state, file)
+    unneeded = tuple(f"aux.{stage}." for stage in headless)
+    shapes = {name: shape for name, shape in state.items() if not name.startswith(unneeded)}
+    names = _names(importer, shapes)
+    classes = _num_classes(spec, names, logits, file)
+    shapes |= {name: torch.Size([classes, *shapes[name][1:]]) for name in logits & shapes.keys()}
+    aux = {stage: head for stage, head in spec.aux.items() if stage not in headless}
+    spec = replace(spec, num_classes=classes, aux=aux)
+
     weights, missing, misshapen = {}, [], []
     filled = _unit_scales(names, file)
     for ours, theirs in names.items():
@@ -87,31 +98,37 @@ def read_as(importer: Importer, file: ForeignFile) -> Reading:
             shape, expected = _shape(tensor.shape), _shape(shapes[ours])
             misshapen.append(f"{theirs} ({shape} for our {expected})")
     folded = _folded_biases(names, file)
-    known = {*names.values(), *folded.values()}
-    left = [name for name in file.tensors if name not in known]
-    ignored = tuple(n for n in left if any(fnmatchcase(n, p) for p in importer.ignored))
-    extra = tuple(n for n in left if n not in set(ignored))
+    ignored, extra = _left_over(importer, file, {*names.values(), *folded.values()})
     fit = Fit(tuple(missing), extra, tuple(misshapen))
     if not fit.faults:
         weights |= {m: weights[m] - file.tensors[bias] for m, bias in folded.items()}
-    return Reading(importer, spec, weights, ignored, headless, len(filled), len(folded), fit)
-
-
-def _without_missing_heads(
-    importer: Importer, spec: Spec, file: ForeignFile
-) -> tuple[Spec, tuple[str, ...]]:
-    """The network with the auxiliary heads of which the file has anything, and those it has not."""
-    headless = tuple(
-        stage
-        for stage in spec.aux
-        if not any(
-            importer.name(tensor) in file.tensors
-            for tensor in _state(spec)
-            if tensor.startswith(f"aux.{stage}.")
-        )
+    return Reading(
+        importer, spec, weights, logits, ignored, headless, len(filled), len(folded), fit
     )
-    aux = {stage: head for stage, head in spec.aux.items() if stage not in headless}
-    return replace(spec, aux=aux), headless
+
+
+def _logits_tensors(network: InceptionNet) -> frozenset[str]:
+    """Our names of the tensors with a row for each class."""
+    last = {id(layer) for layer in network.logits_layers()}
+    modules = [(name, module) for name, module in network.named_modules() if id(module) in last]
+    return frozenset(f"{name}.{part}" for name, module in modules for part in module.state_dict())
+
+
+def _missing_heads(
+    importer: Importer, spec: Spec, names: Iterable[str], file: ForeignFile
+) -> tuple[str, ...]:
+    """The stages whose auxiliary head the file has nothing of."""
+    found = [name for name in names if importer.name(name) in file.tensors]
+    return tuple(s for s in spec.aux if not any(n.startswith(f"aux.{s}.") for n in found))
+
+
+def _left_over(
+    importer: Importer, file: ForeignFile, known: set[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Their tensors without a place: those that hold nothing for us, and all others."""
+    left = [name for name in file.tensors if name not in known]
+    ignored = [n for n in left if any(fnmatchcase(n, p) for p in importer.ignored)]
+    return tuple(ignored), tuple(n for n in left if n not in set(ignored))
 
 
 def _unit_scales(names: Mapping[str, str], file: ForeignFile) -> set[str]:
@@ -160,29 +177,19 @@ def _from_tensorflow(tensor: Tensor, shape: torch.Size, grid: tuple[int, int] | 
     return tensor
 
 
-def logits_tensors(spec: Spec) -> list[str]:
-    """Our names of the tensors with a row for each class."""
-    network = build_empty(spec)
-    last = {id(layer) for layer in network.logits_layers()}
-    modules = [name for name, module in network.named_modules() if id(module) in last]
-    return [name for name in _state(spec) if name.rpartition(".")[0] in modules]
+def _num_classes(
+    spec: Spec, names: Mapping[str, str], logits: Iterable[str], file: ForeignFile
+) -> int:
+    """As many as the classifier's bias has values; the network's own where it is missing."""
+    for ours in logits:
+        if ours.endswith(".bias") and not ours.startswith("aux.") and names[ours] in file.tensors:
+            return max(file.tensors[names[ours]].numel(), 1)
+    return spec.num_classes
 
 
-def _num_classes(spec: Spec, names: Mapping[str, str], file: ForeignFile) -> int:
-    biases = [n for n in logits_tensors(spec) if n.endswith(".bias") and not n.startswith("aux.")]
-    theirs = file.tensors.get(names[biases[0]]) if biases else None
-    return spec.num_classes if theirs is None else max(theirs.numel(), 1)
-
-
-def _state(spec: Spec) -> dict[str, Tensor]:
-    """Our tensors by name, without memory."""
-    state = build_empty(spec).state_dict()
-    return {name: tensor for name, tensor in state.items() if not name.endswith(COUNTERS)}
-
-
-def _names(importer: Importer, spec: Spec) -> dict[str, str]:
+def _names(importer: Importer, tensors: Iterable[str]) -> dict[str, str]:
     """Their name of each of our tensors, no two alike."""
-    named = {ours: importer.name(ours) for ours in _state(spec)}
+    named = {ours: importer.name(ours) for ours in tensors}
     names = {ours: theirs for ours, theirs in named.items() if theirs is not None}
     if len(set(names.values())) < len(named):
         raise LookupError(f"{importer.dialect}'s table of {importer.model} is no bijection")

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 from foreign import assert_close, meta, randomise
+from safetensors.torch import save_file
 from torch import nn
 
 from inception.benchmark import import_torchvision
 from inception.errors import InputError
+from inception.models import create_model
 from inception.weights.importers import IMPORTERS
 from inception.weights.importers.convert import convert
 from inception.weights.importers.files import ForeignFile
@@ -61,7 +63,11 @@ WITNESSES: dict[tuple[str, str], Callable[[], nn.Module]] = {
     ("facenet", "inception_resnet_v1_facenet"): facenet,
 }
 # those small enough to fill with numbers; of AlexNet and VGG the order of layers says as much
-NUMERIC = [k for k in WITNESSES if "vgg" not in k[1] and k[0] != "gluon"]
+NUMERIC = [k for k in WITNESSES if k[0] != "gluon" and not k[1].startswith(("vgg", "alexnet"))]
+HEADS = {  # stage: their module, channels and grid of its input
+    "googlenet_tv": {"inception_4a": ("aux1", 512, 14), "inception_4d": ("aux2", 528, 14)},
+    "inception_v3_tv": {"mixed_6e": ("AuxLogits", 768, 17)},
+}
 
 
 @pytest.mark.parametrize("case", WITNESSES, ids="-".join)
@@ -74,8 +80,11 @@ def test_every_name_and_shape_has_its_place(case: tuple[str, str]) -> None:
     assert all(name.endswith("num_batches_tracked") for name in reading.ignored)
 
 
-@pytest.mark.parametrize("case", [c for c in WITNESSES if "vgg" in c[1]], ids="-".join)
-def test_layers_of_vgg_come_in_the_order_of_the_forward_pass(case: tuple[str, str]) -> None:
+IN_ORDER = [case for case in WITNESSES if case[1].startswith(("vgg", "alexnet"))]
+
+
+@pytest.mark.parametrize("case", IN_ORDER, ids="-".join)
+def test_layers_come_in_the_order_of_the_forward_pass(case: tuple[str, str]) -> None:
     (importer,) = [i for i in IMPORTERS if (i.dialect, i.model) == case]
     weights = meta(WITNESSES[case]).state_dict()
     reading = read_as(importer, ForeignFile("torch", weights))
@@ -97,45 +106,117 @@ def test_the_converted_file_answers_as_its_source(case: tuple[str, str], tmp_pat
         x = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(size))
         with torch.no_grad():
             assert_close(ours(x), theirs(x))
-
-
-def test_heads_are_converted_too(tmp_path: Path) -> None:
-    googlenet = meta(WITNESSES["torchvision", "googlenet_tv"])
-    v3 = meta(WITNESSES["torchvision", "inception_v3_tv"])
-    cases = [
-        ("googlenet_tv", "inception_4a", googlenet, "aux1", (512, 14)),
-        ("googlenet_tv", "inception_4d", googlenet, "aux2", (528, 14)),
-        ("inception_v3_tv", "mixed_6e", v3, "AuxLogits", (768, 17)),
-    ]
-    for model, stage, theirs, head, (channels, grid) in cases:
-        theirs = theirs.to_empty(device="cpu").eval()
-        randomise(theirs)
-        torch.save(theirs.state_dict(), tmp_path / "theirs.pth")
-        converted = convert(tmp_path / "theirs.pth", model=model)
-        save_model(tmp_path / "ours.safetensors", converted.weights, converted.info)
-        ours = load_model(tmp_path / "ours.safetensors").network
-        x = torch.randn(2, channels, grid, grid, generator=torch.Generator().manual_seed(1))
-        with torch.no_grad():
-            assert_close(ours.aux[stage](x), theirs.get_submodule(head)(x))
+    for stage, (head, channels, grid) in HEADS.get(model, {}).items():
+        if stage in ours.aux:
+            x = torch.randn(2, channels, grid, grid, generator=torch.Generator().manual_seed(1))
+            with torch.no_grad():
+                assert_close(ours.aux[stage](x), theirs.get_submodule(head)(x))
+    assert bool(ours.aux) == (dialect == "torchvision")
 
 
 @pytest.fixture
-def alexnet_file(tmp_path: Path) -> Path:
-    network = meta(WITNESSES["torchvision", "alexnet_tv"]).to_empty(device="cpu")
+def googlenet_file(tmp_path: Path) -> Path:
+    network = meta(WITNESSES["torchvision", "googlenet_tv"]).to_empty(device="cpu")
     randomise(network)
-    torch.save(network.state_dict(), tmp_path / "alexnet.pth")
-    return tmp_path / "alexnet.pth"
+    torch.save(network.state_dict(), tmp_path / "googlenet.pth")
+    return tmp_path / "googlenet.pth"
 
 
-def test_leftovers_are_named_and_counted(alexnet_file: Path) -> None:
-    weights = torch.load(alexnet_file, weights_only=True)
-    del weights["features.3.bias"]
-    weights["features.0.weight"] = torch.zeros(64, 3, 7, 7)
+def test_leftovers_are_named_and_counted(googlenet_file: Path) -> None:
+    weights = torch.load(googlenet_file, weights_only=True)
+    del weights["conv1.bn.bias"]
+    weights["fc.weight"] = torch.zeros(CLASSES, 7)
     weights |= {f"extra{i}": torch.zeros(1) for i in range(8)}
-    torch.save(weights, alexnet_file)
-    with pytest.raises(InputError, match="read as torchvision's alexnet_tv") as raised:
-        convert(alexnet_file, model="alexnet_tv")
+    torch.save(weights, googlenet_file)
+    with pytest.raises(InputError, match="read as torchvision's googlenet_tv") as raised:
+        convert(googlenet_file, model="googlenet_tv")
     message = str(raised.value)
-    assert "missing features.3.bias;" in message
+    assert "missing conv1.bn.bias;" in message
     assert "extra extra0, extra1, extra2, extra3, extra4 and 3 more" in message
-    assert "misshapen features.0.weight (64x3x7x7 for our 64x3x11x11)" in message
+    assert "misshapen fc.weight (9x7 for our 9x1024)" in message
+
+
+def test_a_file_without_heads_gives_a_model_without_heads(googlenet_file: Path) -> None:
+    weights = torch.load(googlenet_file, weights_only=True)
+    torch.save({n: w for n, w in weights.items() if not n.startswith("aux1.")}, googlenet_file)
+    converted = convert(googlenet_file, model="googlenet_tv")
+    assert set(converted.info.spec.aux) == {"inception_4d"}
+    assert "no auxiliary head in the file after inception_4a" in converted.notes
+
+
+def test_half_a_head_is_missing_the_other_half(googlenet_file: Path) -> None:
+    weights = torch.load(googlenet_file, weights_only=True)
+    del weights["aux1.fc1.weight"]
+    torch.save(weights, googlenet_file)
+    with pytest.raises(InputError, match=r"missing aux1.fc1.weight$"):
+        convert(googlenet_file, model="googlenet_tv")
+
+
+def test_what_training_scripts_put_around_the_weights_comes_off(googlenet_file: Path) -> None:
+    weights = torch.load(googlenet_file, weights_only=True)
+    wrapped = {"epoch": 3, "state_dict": {f"module.{n}": w for n, w in weights.items()}}
+    torch.save(wrapped, googlenet_file.with_name("checkpoint.pth"))
+    one, other = (
+        convert(googlenet_file.with_name(name), model="googlenet_tv").weights
+        for name in ("googlenet.pth", "checkpoint.pth")
+    )
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_files_of_all_ages_and_safetensors_are_read_alike(googlenet_file: Path) -> None:
+    weights = torch.load(googlenet_file, weights_only=True)
+    old, new = (googlenet_file.with_name(name) for name in ("old.pth", "new.safetensors"))
+    torch.save(weights, old, _use_new_zipfile_serialization=False)  # vgg16-397923af.pth is one
+    save_file(weights, new)
+    one, *others = (
+        convert(path, model="googlenet_tv").weights for path in (googlenet_file, old, new)
+    )
+    assert all(torch.equal(one[name], other[name]) for other in others for name in one)
+
+
+def test_several_publishers_that_fit_are_named(tmp_path: Path) -> None:
+    theirs = meta(WITNESSES["timm", "inception_v3_tv"]).to_empty(device="cpu")
+    randomise(theirs)
+    torch.save(theirs.state_dict(), tmp_path / "v3.pth")
+    converted = convert(tmp_path / "v3.pth", model="inception_v3_tv")
+    assert converted.dialect == "torchvision"
+    assert any("--from timm or gluon" in note for note in converted.notes)
+    gluon = convert(tmp_path / "v3.pth", model="inception_v3_tv", dialect="gluon")
+    assert gluon.info.preprocessing.mean != converted.info.preprocessing.mean
+
+
+def test_cadene_biases_go_into_the_means_of_the_norms_after_them(tmp_path: Path) -> None:
+    (importer,) = [i for i in IMPORTERS if (i.dialect, i.model) == ("cadene", "bn_inception")]
+    network = create_model("bn_inception", num_classes=CLASSES).eval()
+    randomise(network)
+    own = {n: t for n, t in network.state_dict().items() if "num_batches" not in n}
+    theirs = {importer.name(name): tensor.clone() for name, tensor in own.items()}
+    random = torch.Generator().manual_seed(1)
+    for name in [n for n in theirs if f"{n.removesuffix('.weight')}_bn.weight" in theirs]:
+        layer = name.removesuffix(".weight")
+        theirs[f"{layer}.bias"] = torch.randn(len(theirs[name]), generator=random)
+        theirs[f"{layer}_bn.running_mean"] += theirs[f"{layer}.bias"]
+    assert {"conv1_7x7_s2.bias", "inception_3c_double_3x3_2.bias", "last_linear.bias"} < set(theirs)
+    torch.save(theirs, tmp_path / "bn_inception.pth")
+    converted = convert(tmp_path / "bn_inception.pth", model="bn_inception")
+    assert "folded 69 biases into the means of the norms after them" in converted.notes
+    assert converted.info.preprocessing.channel_order == "bgr"
+    for name, tensor in own.items():
+        assert_close(converted.weights[name], tensor)
+
+
+def test_the_fid_network_keeps_or_drops_its_outputs_beside_1000(tmp_path: Path) -> None:
+    theirs = meta(
+        lambda: torchvision_models.inception_v3(
+            init_weights=False, aux_logits=False, num_classes=1008
+        )
+    ).to_empty(device="cpu")
+    randomise(theirs)
+    path = tmp_path / "pt_inception.pth"
+    torch.save(theirs.state_dict(), path)
+    dropped = convert(path, model="inception_v3_fid")
+    kept = convert(path, model="inception_v3_fid", background="keep")
+    assert (len(dropped.info.classes), len(kept.info.classes)) == (1000, 1008)
+    name = "classifier.logits.linear.weight"
+    assert torch.equal(dropped.weights[name], kept.weights[name][1:1001])
+    assert "tench" not in dropped.info.classes  # these outputs have an order of their own
