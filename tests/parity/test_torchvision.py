@@ -1,48 +1,22 @@
-"""Our networks beside torchvision's, on the same random weights."""
+"""Our networks beside torchvision's, on the same random weights, in training mode and with heads.
+
+Converted files of torchvision, timm and facenet-pytorch are compared with their sources in
+``tests/weights/importers``.
+"""
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from inception.benchmark import import_torchvision
-from inception.models import create_model
+from inception.models.build import build_empty
 from inception.models.network import InceptionNet
+from inception.weights.importers import importers_for
+from inception.weights.importers.files import ForeignFile
+from inception.weights.importers.reading import read_as
 
 torchvision_models = import_torchvision().models
 TOLERANCE = 1e-5  # of the scale of the logits, float32
-BRANCHES = {
-    "conv1x1": "branch1",
-    "conv3x3.reduce": "branch2.0",
-    "conv3x3.conv": "branch2.1",
-    "conv5x5.reduce": "branch3.0",
-    "conv5x5.conv": "branch3.1",
-    "pool.proj": "branch4.1",
-}
-STEM = {"conv1": "conv1", "conv2.reduce": "conv2", "conv2.conv": "conv3"}
-
-
-def googlenet_name(ours: str) -> str:
-    """torchvision's name of one of our GoogLeNet's parameters."""
-    layer, part, value = ours.rsplit(".", 2)
-    layer = layer.replace("aux.inception_4a", "aux1").replace("aux.inception_4d", "aux2")
-    if part == "linear":
-        return f"{GOOGLENET_LINEAR[layer]}.{value}"
-    part = "bn" if part == "norm" else part
-    if layer.endswith(".reduce") and layer.startswith("aux"):
-        return f"{layer.split('.')[0]}.conv.{part}.{value}"
-    if layer in STEM:
-        return f"{STEM[layer]}.{part}.{value}"
-    stage, branch = layer.split(".", 1)
-    return f"{stage.replace('_', '')}.{BRANCHES[branch]}.{part}.{value}"
-
-
-GOOGLENET_LINEAR = {
-    "classifier.logits": "fc",
-    "aux1.hidden": "aux1.fc1",
-    "aux1.logits": "aux1.fc2",
-    "aux2.hidden": "aux2.fc1",
-    "aux2.logits": "aux2.fc2",
-}
 
 
 def randomise(network: nn.Module) -> None:
@@ -60,72 +34,91 @@ def randomise(network: nn.Module) -> None:
                 nn.init.normal_(module.bias, std=0.1)
 
 
+def ours_from(theirs: nn.Module, model: str) -> InceptionNet:
+    """Our network on their tensors, and no chance in either."""
+    (importer,) = importers_for(model, "torchvision")
+    reading = read_as(importer, ForeignFile("torch", theirs.state_dict()))
+    assert str(reading.fit) == ""
+    ours = build_empty(reading.spec)
+    ours.load_state_dict(reading.weights, strict=False, assign=True)
+    for network in (ours, theirs):
+        for module in network.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = 0.0
+    return ours
+
+
 def assert_close(ours: Tensor, theirs: Tensor) -> None:
     scale = float(theirs.abs().max())
     assert float((ours - theirs).abs().max()) <= TOLERANCE * scale
 
 
+def pictures(size: int) -> Tensor:
+    return torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(size))
+
+
+def both(name: str, model: str) -> tuple[InceptionNet, nn.Module]:
+    theirs = getattr(torchvision_models, name)(aux_logits=True, init_weights=False)
+    randomise(theirs)
+    theirs.transform_input = False
+    return ours_from(theirs, model), theirs
+
+
 @pytest.fixture(scope="module")
 def googlenets() -> tuple[InceptionNet, nn.Module]:
-    theirs = torchvision_models.googlenet(aux_logits=True, init_weights=False, num_classes=1000)
-    randomise(theirs)
-    ours = create_model("googlenet_tv")
-    weights = theirs.state_dict()
-    ours.load_state_dict({name: weights[googlenet_name(name)] for name in ours.state_dict()})
-    for network in (ours, theirs):
-        for module in network.modules():
-            if isinstance(module, nn.Dropout):
-                module.p = 0.0
-    return ours, theirs
+    return both("googlenet", "googlenet_tv")
 
 
-def test_the_name_map_of_googlenet_is_a_bijection(
-    googlenets: tuple[InceptionNet, nn.Module],
-) -> None:
-    ours, theirs = googlenets
-    assert sorted(map(googlenet_name, ours.state_dict())) == sorted(theirs.state_dict())
+@pytest.fixture(scope="module")
+def inceptions() -> tuple[InceptionNet, nn.Module]:
+    return both("inception_v3", "inception_v3_tv")
 
 
 @pytest.mark.parametrize("size", [224, 225, 256])
+@torch.no_grad()
 def test_googlenet_tv_equals_torchvision_in_eval_mode(
     googlenets: tuple[InceptionNet, nn.Module], size: int
 ) -> None:
     ours, theirs = (network.eval() for network in googlenets)
-    x = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(size))
-    with torch.no_grad():
-        assert_close(ours(x), theirs(x))
+    assert_close(ours(pictures(size)), theirs(pictures(size)))
 
 
 @pytest.mark.parametrize("size", [224, 225, 256])
+@torch.no_grad()
 def test_googlenet_tv_and_its_heads_equal_torchvision_in_train_mode(
     googlenets: tuple[InceptionNet, nn.Module], size: int
 ) -> None:
     ours, theirs = (network.train() for network in googlenets)
-    x = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(size))
-    with torch.no_grad():
-        logits, aux = ours(x, aux=True)
-        reference = theirs(x)
+    logits, aux = ours(pictures(size), aux=True)
+    reference = theirs(pictures(size))
     assert_close(logits, reference.logits)
     assert_close(aux["inception_4a"], reference.aux_logits1)
     assert_close(aux["inception_4d"], reference.aux_logits2)
 
 
-@pytest.mark.parametrize("size", [224, 225, 256])
-def test_vgg16_equals_torchvision(size: int) -> None:
+@pytest.mark.parametrize("size", [299, 331])
+@torch.no_grad()
+def test_inception_v3_tv_and_its_head_equal_torchvision_in_eval_mode(
+    inceptions: tuple[InceptionNet, nn.Module], size: int
+) -> None:
+    ours, theirs = (network.eval() for network in inceptions)
+    grids: list[Tensor] = []
+    hook = theirs.Mixed_6e.register_forward_hook(lambda *parts: grids.append(parts[2]))
+    reference = theirs(pictures(size))
+    hook.remove()
+    logits, aux = ours(pictures(size), aux=True)
+    assert_close(logits, reference)
+    assert_close(aux["mixed_6e"], theirs.AuxLogits(grids[0]))
+
+
+@pytest.mark.parametrize("model", ["vgg16", "vgg16_bn", "vgg19", "vgg19_bn"])
+@torch.no_grad()
+def test_vgg_equals_torchvision(model: str) -> None:
     with torch.device("meta"):
-        theirs = torchvision_models.vgg16(init_weights=False)
-    theirs = theirs.to_empty(device="cpu").eval()
+        theirs = getattr(torchvision_models, model)(init_weights=False)
+    theirs = theirs.to_empty(device="cpu")
     randomise(theirs)
-    ours = create_model("vgg16").eval()
-    # both list the convolutions, then the linear layers, in the order of the forward pass
-    pairs = zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True)
-    with torch.no_grad():
-        for mine, other in pairs:
-            mine.copy_(other)
-        x = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(size))
-        assert_close(ours(x), theirs(x))
-        for network in (ours, theirs):
-            for module in network.train().modules():
-                if isinstance(module, nn.Dropout):
-                    module.p = 0.0
-        assert_close(ours(x), theirs(x))
+    ours = ours_from(theirs, model)
+    for size in (96, 224):
+        assert_close(ours.eval()(pictures(size)), theirs.eval()(pictures(size)))
+    assert_close(ours.train()(pictures(64)), theirs.train()(pictures(64)))
