@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from inception.cli.output import JsonOption
+from inception.errors import InputError
 
 if TYPE_CHECKING:
     from inception.models.cost import Cost, StageCost
@@ -22,6 +24,9 @@ def models(
         str | None, typer.Argument(help="A network, for its stages; all of them without.")
     ] = None,
     image_size: SizeOption = None,
+    markdown: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write all of them as a page.")
+    ] = None,
     json: JsonOption = None,
 ) -> None:
     """Lists the networks, or shows one stage by stage."""
@@ -29,6 +34,14 @@ def models(
     from inception.models import MODELS, get_spec
     from inception.models.cost import cost
 
+    if markdown is not None:
+        if name is not None or image_size is not None:
+            raise InputError("--markdown is of all networks at their own sizes")
+        from inception.files import write_text
+        from inception.weights.page import page
+
+        write_text(markdown, page())
+        return
     if name is not None:
         spec = get_spec(name)
         counted = cost(spec, image_size)

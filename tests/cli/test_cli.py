@@ -61,6 +61,12 @@ def test_version_is_printed() -> None:
     assert (done.returncode, done.stdout) == (0, "inception 0.1.0\n")
 
 
+def test_the_page_of_networks_is_of_all_of_them(tmp_path: Path) -> None:
+    line = fails("models", "googlenet", "--markdown", str(tmp_path / "models.md"))
+    assert "of all networks at their own sizes" in line
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_models_gives_the_contract_s_json() -> None:
     value = json.loads(run("models", "googlenet", "--json", "-").stdout)
     assert (value["parameters"], value["parameters_with_aux"]) == (6_998_552, 13_378_280)
