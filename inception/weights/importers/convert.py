@@ -97,7 +97,9 @@ def _without_background(
         return spec, reading.weights, (note,)
     rows = slice(first, first + IMAGENET)
     weights = {n: w[rows] if n in reading.logits else w for n, w in reading.weights.items()}
-    note = f"dropped {others} of {spec.num_classes} outputs: the background and unused ones"
+    note = f"dropped {others} of {spec.num_classes} outputs: the background" + (
+        f" and {others - first} unused ones" if others > first else ""
+    )
     return replace(spec, num_classes=IMAGENET), weights, (note,)
 
 

@@ -6,10 +6,11 @@ and TensorFlow's tables, which are no protocol buffers, need the same numbers.
 """
 
 import mmap
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
+
+import numpy as np
 
 from inception.errors import InputError
 
@@ -100,8 +101,8 @@ def submessage(value: Value) -> memoryview:
 
 
 def float32(value: Value) -> float:
-    """A single float."""
+    """A single float, as its shortest decimal: 0.0001 and not 0.00009999999747."""
     data = submessage(value)
     if len(data) != 4:
         raise Damaged("a number has the wrong size")
-    return float(struct.unpack("<f", data)[0])
+    return float(str(np.frombuffer(data, "<f4")[0]))
