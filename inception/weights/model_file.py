@@ -239,9 +239,10 @@ def _first_kernel_adapted(
     network: InceptionNet, weights: Mapping[str, torch.Tensor]
 ) -> dict[str, torch.Tensor]:
     """The first kernel by name where only its input channels differ; else nothing."""
-    name, own = next((n, p) for n, p in network.named_parameters() if p.ndim == 4)
+    kernels = ((n, p) for n, p in network.named_parameters() if p.ndim == 4)
+    name, own = next(kernels, ("", None))
     given = weights.get(name)
-    if given is None or given.ndim != 4 or given.shape[1] == own.shape[1]:
+    if own is None or given is None or given.ndim != 4 or given.shape[1] == own.shape[1]:
         return {}
     if (given.shape[0], *given.shape[2:]) != (own.shape[0], *own.shape[2:]):
         return {}
