@@ -12,7 +12,7 @@ import numpy as np
 
 from inception.data.images import Picture
 from inception.errors import InputError, unknown
-from inception.runtime.program import DEFAULT_OUTPUTS, PROBABILITIES, Floats, check_outputs
+from inception.runtime.program import DEFAULT_OUTPUTS, Floats
 
 if TYPE_CHECKING:
     from inception.runtime.program import Program
@@ -133,10 +133,15 @@ def _torch_engine(model: Path, device: str, threads: int | None, outputs: Sequen
 
     if is_exported(model):
         raise InputError(f"{model} was exported: torch cannot run it; take --engine auto")
-    check_outputs(outputs, [PROBABILITIES])
-    loaded = load_model(model, aux=False)
-    temperature = loaded.info.temperature
-    return TorchEngine(loaded.network, temperature=temperature, device=device, threads=threads)
+    loaded = load_model(model, aux=any(output.startswith("aux:") for output in outputs))
+    return TorchEngine(
+        loaded.network,
+        outputs,
+        temperature=loaded.info.temperature,
+        device=device,
+        threads=threads,
+        fast=True,
+    )
 
 
 def _check_cpu_engine(engine: str, device: str) -> None:

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from inception.data.images import Picture
+from inception.data.loading import available_cores
 from inception.errors import InputError
 from inception.models.exits import CLASSIFIER, exit_names
-from inception.models.network import InceptionNet
-from inception.runtime import Floats
-from inception.runtime.torch_engine import TorchEngine
+from inception.models.network import InceptionNet, Normalise
+from inception.runtime import Floats, check_threads
+from inception.runtime.torch_engine import pick_device
 from inception.weights.model_file import load_model
 
 
@@ -31,7 +32,7 @@ class ExitAnswers(NamedTuple):
     exits: npt.NDArray[np.int64]
 
 
-class EarlyExitEngine(TorchEngine):
+class EarlyExitEngine:
     """Runs a network stage by stage; a picture that has its answer drops out of the batch.
 
     A head answers where its largest probability is above the confidence. That is never 0 and never
@@ -44,6 +45,8 @@ class EarlyExitEngine(TorchEngine):
         answered: pictures so far, by exit.
     """
 
+    name = "torch"
+
     def __init__(
         self,
         network: InceptionNet,
@@ -54,8 +57,14 @@ class EarlyExitEngine(TorchEngine):
         threads: int | None = None,
     ) -> None:
         check_confidence(confidence)
-        super().__init__(network, temperature=temperature, device=device, threads=threads)
-        self.confidence = confidence
+        check_threads(threads)
+        self.confidence, self.temperature = confidence, temperature
+        self.device = pick_device(device)
+        if self.device.type == "cpu":
+            torch.set_num_threads(threads or available_cores())
+        self.network = network.eval().to(self.device)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.normalise = Normalise(network.spec.preprocessing).to(self.device)
         self.exits = exit_names(network.spec)
         self.answered = dict.fromkeys(self.exits, 0)
 

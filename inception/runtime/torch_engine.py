@@ -1,12 +1,18 @@
-"""The reference engine: the network in torch, as it was trained."""
+"""The reference engine: torch, in float32 on a CPU, in bfloat16 and compiled on a GPU."""
+
+from collections.abc import Sequence
 
 import torch
 
 from inception.data.images import Picture
 from inception.data.loading import available_cores
 from inception.errors import InputError
-from inception.models.network import InceptionNet, Normalise
-from inception.runtime import Floats, check_threads
+from inception.models.network import InceptionNet
+from inception.runtime import Floats, check_pictures, check_threads
+from inception.runtime.lower import lower
+from inception.runtime.program import DEFAULT_OUTPUTS
+from inception.runtime.torch_graph import ProgramModule
+from inception.weights.model_file import COUNTERS
 
 
 def pick_device(device: str) -> torch.device:
@@ -25,29 +31,53 @@ def pick_device(device: str) -> torch.device:
 
 
 class TorchEngine:
-    """Runs an ``InceptionNet`` in float32, in eval mode, channels last."""
+    """Runs the inference program of an ``InceptionNet``, whose weights it copies.
+
+    Args:
+        network: in any mode, on any device.
+        outputs: what ``run`` gives.
+        temperature: what the logits are divided by before the softmax.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        threads: of a CPU; by default as many as there are cores.
+        fast: on a GPU, to compute in bfloat16, compiled, a CUDA graph for each size of batch.
+
+    Raises:
+        InputError: no such output or device, or fewer than one thread.
+    """
 
     name = "torch"
 
     def __init__(
         self,
         network: InceptionNet,
+        outputs: Sequence[str] = DEFAULT_OUTPUTS,
         *,
         temperature: float = 1.0,
         device: str = "auto",
         threads: int | None = None,
+        fast: bool = False,
     ) -> None:
         check_threads(threads)
-        self.device, self.temperature = pick_device(device), temperature
+        self.device = pick_device(device)
         if self.device.type == "cpu":
             torch.set_num_threads(threads or available_cores())
-        self.network = network.eval().to(self.device)
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.normalise = Normalise(network.spec.preprocessing).to(self.device)
+        weights = {n: t.numpy(force=True) for n, t in trained(network).items()}
+        program = lower(network.spec, weights, outputs, temperature=temperature)
+        fast = fast and self.device.type == "cuda"
+        module = ProgramModule(program, dtype=torch.bfloat16 if fast else torch.float32)
+        self._module = module.to(self.device)
+        if fast:
+            self._module.compile(mode="reduce-overhead", dynamic=False)
+        self._outputs, self._size = tuple(program.outputs), program.size
 
     @torch.inference_mode()
     def run(self, pictures: Picture) -> dict[str, Floats]:
-        """``probabilities [N, classes]`` of ``uint8 [N, H, W, 3]``."""
-        x = self.normalise(torch.from_numpy(pictures).to(self.device))
-        logits = self.network(x).float() / self.temperature
-        return {"probabilities": logits.softmax(dim=1).cpu().numpy()}
+        """The named outputs of ``uint8 [N, size, size, 3]``."""
+        check_pictures(pictures, self._size)
+        values = self._module(torch.from_numpy(pictures).to(self.device))
+        return {n: v.cpu().numpy() for n, v in zip(self._outputs, values, strict=True)}
+
+
+def trained(network: InceptionNet) -> dict[str, torch.Tensor]:
+    """A network's tensors without batch norm's counters, which only training reads."""
+    return {n: t for n, t in network.state_dict().items() if not n.endswith(COUNTERS)}

@@ -12,6 +12,7 @@ import torch
 from inception import create_model
 from inception.data.images import UnreadableImageError
 from inception.errors import InputError
+from inception.models import MODELS
 from inception.preprocessing import Preprocessing
 from inception.runtime import check_threads, create_engine
 from inception.runtime.pipeline import Member, Opinions, ask, classify
@@ -154,7 +155,9 @@ def test_an_error_of_the_program_is_not_taken_for_a_bad_picture() -> None:
 
 def test_the_torch_engine_is_softmax_of_the_normalised_network() -> None:
     torch.manual_seed(0)
-    network = create_model("googlenet_small", num_classes=5).eval()
+    spec = MODELS["googlenet_small"]
+    how = replace(spec.preprocessing, size=16)
+    network = create_model(replace(spec, preprocessing=how), num_classes=5).eval()
     pictures = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
     x = (pictures - np.array([123.675, 116.28, 103.53])) / np.array([58.395, 57.12, 57.375])
     with torch.no_grad():

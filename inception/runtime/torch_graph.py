@@ -1,0 +1,183 @@
+"""A ``Program`` as a torch module: one case a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from inception.models.spec import ActivationKind
+from inception.runtime import program as p
+from inception.runtime.program import LUMA, PICTURES, Floats, Program, Step
+
+ACTIVATIONS: dict[ActivationKind, Callable[[Tensor], Tensor]] = {
+    "relu": torch.relu_,
+    "tanh": torch.tanh_,
+    "sigmoid": torch.sigmoid_,
+}
+
+
+class ProgramModule(nn.Module):
+    """From ``uint8 [N, size, size, 3]`` to the program's outputs, a tuple in their order.
+
+    Args:
+        program: the steps.
+        dtype: in which to compute; outputs are float32.
+        kept: the type that the weights are kept in, where that is another.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        *,
+        dtype: torch.dtype = torch.float32,
+        kept: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.steps, self.dtype = program.steps, dtype
+        self.outputs = tuple(program.outputs.values())
+        kept = kept or dtype
+        for number, step in enumerate(program.steps):
+            for name, values in _tensors(step).items():
+                tensor = torch.tensor(values).to(kept)  # a copy: a file's own memory is read-only
+                if tensor.dim() == 4:
+                    tensor = tensor.contiguous(memory_format=torch.channels_last)
+                self.register_buffer(f"{name}_{number}", tensor)
+        last = {name: n for n, step in enumerate(program.steps) for name in step.inputs}
+        self._done = [
+            [name for name in step.inputs if last[name] == n and name not in self.outputs]
+            for n, step in enumerate(program.steps)
+        ]
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
+        """Values are let go as soon as nothing reads them any more."""
+        values = {PICTURES: pictures}
+        for number, step in enumerate(self.steps):
+            inputs = [values[name] for name in step.inputs]
+            for name in self._done[number]:
+                values.pop(name, None)
+            tensors = [
+                self.get_buffer(f"{name}_{number}").to(self.dtype) for name in _tensors(step)
+            ]
+            values[step.name] = _run(step, inputs, tensors, self.dtype)
+        return tuple(values[name].float() for name in self.outputs)
+
+
+def _tensors(step: Step) -> dict[str, Floats]:
+    match step:
+        case p.Normalise(mean=mean, std=std):
+            return {"mean": mean, "std": std}
+        case p.Convolve(weight=weight, bias=bias) | p.Multiply(weight=weight, bias=bias):
+            return {"weight": weight, "bias": bias}
+        case p.ResponseNorm(band=band):
+            return {"band": band}
+    return {}
+
+
+def _run(
+    step: Step, inputs: Sequence[Tensor], tensors: Sequence[Tensor], dtype: torch.dtype
+) -> Tensor:
+    x = inputs[0]
+    match step:
+        case p.Normalise(order=order):
+            mean, std = tensors
+            return _normalise(x.to(dtype), mean, std, order)
+        case p.Convolve():
+            return _convolve(step, x, *tensors)
+        case p.Multiply(activation=kind):
+            weight, bias = tensors
+            return _activate(torch.addmm(bias, x, weight), kind)
+        case p.Window():
+            return _window(step, x)
+        case p.Regions():
+            return _regions(step, x)
+        case p.ResponseNorm():
+            return _response_norm(step, x, *tensors)
+        case p.Pad(pads=((top, bottom), (left, right))):
+            return F.pad(x, (left, right, top, bottom))
+        case p.Activate(kind=kind):
+            return _activate(x.clone(), kind)
+        case p.Concatenate():
+            return torch.cat(list(inputs), dim=1)
+        case p.Channels(start=start, stop=stop):
+            return x[:, start:stop]
+        case p.Add(scale=scale, activation=kind):
+            return _activate(torch.add(x, inputs[1], alpha=scale), kind)
+        case p.Flatten():
+            return x.flatten(1)
+        case p.Softmax(temperature=temperature):
+            return (x.float() / temperature).softmax(dim=1)
+    raise TypeError(f"torch has no case for {step}")
+
+
+def _activate(x: Tensor, kind: ActivationKind | None) -> Tensor:
+    """In place: ``x`` is fresh."""
+    return x if kind is None else ACTIVATIONS[kind](x)
+
+
+def _normalise(x: Tensor, mean: Tensor, std: Tensor, order: str) -> Tensor:
+    if order == "bgr":
+        x = x.flip(-1)
+    elif order == "grey":
+        x = (x * x.new_tensor(LUMA)).sum(dim=-1, keepdim=True)
+    return ((x - mean) / std).permute(0, 3, 1, 2)  # [N, C, H, W], channels last
+
+
+def _convolve(step: p.Convolve, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    (top, bottom), (left, right) = step.pads
+    padding = (top, left)
+    if padding != (bottom, right):
+        x, padding = F.pad(x, (left, right, top, bottom)), (0, 0)
+    x = F.conv2d(x, weight, bias, step.strides, padding, groups=step.groups)
+    return _activate(x, step.activation)
+
+
+def _window(step: p.Window, x: Tensor) -> Tensor:
+    (top, bottom), (left, right) = step.pads
+    ceil = _rounding(step, x)
+    if ceil is not None and step.kind == "max":
+        return F.max_pool2d(x, step.kernel, step.strides, (top, left), ceil_mode=ceil)
+    if ceil is not None:
+        return F.avg_pool2d(x, step.kernel, step.strides, (top, left), ceil, step.count_pad)
+    sides = (left, right, top, bottom)
+    if step.kind == "max":
+        return F.max_pool2d(F.pad(x, sides, value=float("-inf")), step.kernel, step.strides)
+    means = F.avg_pool2d(F.pad(x, sides), step.kernel, step.strides)
+    if step.count_pad:
+        return means
+    filled = F.avg_pool2d(F.pad(torch.ones_like(x[:1, :1]), sides), step.kernel, step.strides)
+    return means / filled
+
+
+def _rounding(step: p.Window, x: Tensor) -> bool | None:
+    """Which ``ceil_mode`` gives these windows, torch padding both ends alike; None if neither."""
+    axes = list(zip(x.shape[2:], step.kernel, step.strides, step.pads, strict=True))
+    if any(2 * before > k for _, k, _, (before, _) in axes):
+        return None
+    wanted = [(n + sum(pads) - k) // s for n, k, s, pads in axes]
+    if wanted == [(n + 2 * before - k) // s for n, k, s, (before, _) in axes]:
+        return False
+    # rounded up, but for a window that would start in the padding
+    up = [
+        min(-(-(n + 2 * before - k) // s), (n + before - 1) // s) for n, k, s, (before, _) in axes
+    ]
+    return True if wanted == up and not step.count_pad else None
+
+
+def _regions(step: p.Regions, x: Tensor) -> Tensor:
+    reduce = torch.amax if step.kind == "max" else torch.mean
+    rows = [reduce(x[:, :, a:b], dim=2, keepdim=True) for a, b in step.rows]
+    x = torch.cat(rows, dim=2)
+    return torch.cat([reduce(x[..., a:b], dim=3, keepdim=True) for a, b in step.columns], dim=3)
+
+
+def _response_norm(step: p.ResponseNorm, x: Tensor, band: Tensor) -> Tensor:
+    """In float32: squares overflow sooner. The power -3/4 is two reciprocal roots."""
+    dtype, x, band = x.dtype, x.float(), band.float()
+    sums = F.conv2d(x * x, band, band.new_full((len(band),), step.k))
+    if step.beta != 0.75:
+        return x.mul(sums.pow_(-step.beta)).to(dtype)
+    root = sums.rsqrt_()
+    return x.mul(root).mul_(root.sqrt_()).to(dtype)
