@@ -30,7 +30,8 @@ _POSITIVE = ("epochs", "steps", "batch_size", "accumulate", "lr", "step_epochs",
              "patience", "threads", "checkpoint_s", "image_size", "width")  # fmt: skip
 _SHARES = ("momentum", "label_smoothing", "average_decay", "average_start", "warmup", "eval_crop",
            "max_unreadable", "rms_decay", "gamma", "layer_decay", "dropout")  # fmt: skip
-_NOT_NEGATIVE = ("weight_decay", "aux_weight", "seed", "data_seed", "cached_views", "aux_heads")
+_NOT_NEGATIVE = ("weight_decay", "aux_weight", "seed", "data_seed", "cached_views", "aux_heads",
+                 "mixup", "cutmix")  # fmt: skip
 _AUGMENTATION = ("area", "mirror", "photometric", "lighting", "interpolations")
 
 
@@ -74,6 +75,8 @@ class TrainConfig:
         augment: ``light``, ``googlenet``, ``caffe`` or ``none``; ``area``, ``mirror``,
             ``photometric``, ``lighting`` and ``interpolations`` replace parts of it
             (``data.transforms.Augmentation``).
+        mixup: parameter of the beta distribution by which pictures are blended in pairs, labels
+            too; 0 for none. ``cutmix``: likewise, a box of the one pasted into the other.
         average: weights for evaluation: ``ema`` with ``average_decay``, warmed up; ``polyak``,
             the mean since the share ``average_start`` of the run; or ``none``.
         precision: ``auto`` is bf16 where the device computes in it, else fp32.
@@ -127,6 +130,8 @@ class TrainConfig:
     photometric: float | None = None
     lighting: float | None = None
     interpolations: tuple[str, ...] | None = None
+    mixup: float = 0.0
+    cutmix: float = 0.0
     average: Average = "ema"
     average_decay: float = 0.999
     average_start: float = 0.5

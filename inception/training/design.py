@@ -57,6 +57,8 @@ def _check_freeze(config: TrainConfig, init: Path | None) -> None:
         raise InputError("--freeze needs --init: weights that were never trained teach nothing")
     if config.cached_views and config.freeze != "backbone":
         raise InputError("cached_views needs --freeze backbone: else features change every step")
+    if config.cached_views and (config.mixup or config.cutmix):
+        raise InputError("mixup and cutmix mix pictures, not features; leave out cached_views")
     if config.unfreeze_from and (config.freeze == "none" or config.cached_views):
         raise InputError("unfreeze_from needs --freeze backbone, and no cached_views")
 

@@ -25,7 +25,10 @@ from inception.runtime.torch_engine import TorchEngine
 from inception.training.checkpoint import State, load_checkpoint, save_checkpoint
 from inception.training.config import TrainConfig
 from inception.training.losses import MAIN, losses_by_head, total_loss
+from inception.training.mixing import Mix, draw_mix, mixed
 from inception.training.optimisers import WeightAverage, create_optimiser, rate_at, set_rate
+
+MIXING = 0x6D6978  # keeps the draws of mixup and CutMix apart from those of augmentation
 
 
 class Interrupted(Exception):
@@ -157,25 +160,32 @@ class Training:
             torch.manual_seed(_mixed(self.config.sampling_seed, step, rank))
             set_rate(self.optimiser, self._rate())
             self.prepared.zero_grad()
-            self._backward(batch)
+            self._backward(batch, self._mix(batch, step))
             if self.config.clip_norm is not None:
                 self.accelerator.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
             self.prepared.step()
             self.average.update(step, self.total_steps)
         self.state.step += 1
 
-    def _backward(self, batch: Batch) -> None:
+    def _mix(self, batch: Batch, step: int) -> Mix | None:
+        """Depends, as dropout, on seed, step and process alone."""
+        c, (count, size) = self.config, batch.pictures.shape[:2]
+        key = [c.sampling_seed, step, self.accelerator.process_index, MIXING]
+        rng = np.random.default_rng(key)
+        return draw_mix(count, size, mixup=c.mixup, cutmix=c.cutmix, rng=rng)
+
+    def _backward(self, batch: Batch, mix: Mix | None) -> None:
         parts = min(self.config.accumulate, len(batch.labels) // 2)
         chunks = np.array_split(np.arange(len(batch.labels)), parts)
         for rows in chunks[:-1]:
             with self.accelerator.no_sync(self.wrapped):
-                self._backward_part(batch, rows)
-        self._backward_part(batch, chunks[-1])
+                self._backward_part(batch, rows, mix)
+        self._backward_part(batch, chunks[-1], mix)
 
-    def _backward_part(self, batch: Batch, rows: np.ndarray[Any, Any]) -> None:
+    def _backward_part(self, batch: Batch, rows: np.ndarray[Any, Any], mix: Mix | None) -> None:
         device = self.accelerator.device
-        pictures = torch.from_numpy(batch.pictures[rows]).to(device, non_blocking=True)
-        labels = torch.from_numpy(batch.labels[rows]).to(device, non_blocking=True)
+        shown = mixed(batch, rows, mix, self.network.spec.num_classes)
+        pictures, labels = (torch.from_numpy(x).to(device, non_blocking=True) for x in shown)
         # not Accelerate's own mixed precision, which is one for the whole process
         with torch.autocast(device.type, torch.bfloat16, self.config.precision == "bf16"):
             logits, aux = self.wrapped(self.normalise(pictures), aux=True)

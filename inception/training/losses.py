@@ -17,7 +17,7 @@ def losses_by_head(
     Args:
         logits: ``[N, classes]``.
         aux: the heads' logits by stage.
-        labels: ``[N]`` class indices.
+        labels: ``[N]`` class indices, or ``[N, classes]`` shares.
         label_smoothing: share of the target spread evenly over all classes.
     """
     outputs = {MAIN: logits, **aux}
