@@ -203,10 +203,10 @@ class RunPrinter:
         )
         epochs = "1 epoch" if self.epochs == 1 else f"{self.epochs} epochs"
         length = f"{c.steps} steps" if c.steps else f"{epochs} of {per_epoch} steps"
-        self.out.print(
-            f"{length}, batch {c.batch_size}, {c.optimiser} {c.schedule} {c.lr:g}, "
-            f"{c.precision} on {c.device}; run folder {self.folder}"
-        )
+        how = f"{length}, batch {c.batch_size}, {c.optimiser} {c.schedule} {c.lr:g}"
+        if c.head == "knn":
+            how = f"nothing trained, features compared, {c.neighbours} nearest"
+        self.out.print(f"{how}, {c.precision} on {c.device}; run folder {self.folder}")
         if len(start.val) < FEW:
             self.out.print(f"only {len(start.val)} pictures to validate on: a rough measure")
         if start.transplant is not None:
@@ -249,6 +249,8 @@ class RunPrinter:
         columns = {"epoch": f"{row['epoch']:d}", "lr": f"{row['lr']:.2g}"}
         for name in [n for n in row if n.startswith("loss_")]:
             columns[name.removeprefix("loss_").removeprefix("inception_")] = f"{row[name]:.3f}"
+        if "knn_accuracy" in row:
+            columns["nearest"] = f"{100 * row['knn_accuracy']:.2f} %"
         columns |= {
             "val loss": f"{row['val_loss']:.3f}",
             "top-1": f"{100 * row['top1_accuracy']:.2f} %",

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from itertools import takewhile
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +13,13 @@ from torch.utils.checkpoint import checkpoint
 
 from inception.models.cost import Position, cost, smallest_size, too_small
 from inception.models.initialise import Weighted, draw_logits
-from inception.models.layers import MapsLayer, PoolLayer, statistics_untouched
-from inception.models.spec import Spec
+from inception.models.layers import (
+    LocalResponseNormLayer,
+    MapsLayer,
+    PoolLayer,
+    statistics_untouched,
+)
+from inception.models.spec import Spec, layers_to_json
 from inception.preprocessing import LUMA, Preprocessing
 
 
@@ -133,7 +138,14 @@ class InceptionNet(nn.Module):
     def _pooling(self) -> list[nn.Module]:
         """The classifier's first layers, as long as they have no weights and no chance in them."""
         layers = list(self.classifier.children())
-        return list(takewhile(lambda layer: isinstance(layer, PoolLayer | nn.Flatten), layers))
+        kinds = PoolLayer | LocalResponseNormLayer | nn.Flatten
+        return list(takewhile(lambda layer: isinstance(layer, kinds), layers))
+
+    def pooling_json(self) -> list[dict[str, Any]]:
+        """What stands between the last stage and ``embed``'s features, as JSON values."""
+        classifier = self.spec.classifier
+        layers = list(classifier.values()) if isinstance(classifier, Mapping) else []
+        return [layers_to_json(layer) for layer in layers[: len(self._pooling())]]
 
     def logits_layers(self) -> Iterator[Weighted]:
         """The last weighted layer of the classifier and of each head: those that know classes."""

@@ -25,7 +25,7 @@ from inception.models.spec import (
 )
 from inception.preprocessing import Preprocessing
 
-Head: TypeAlias = Literal["own", "linear", "flatten", "nin"]
+Head: TypeAlias = Literal["own", "linear", "flatten", "nin", "cosine", "knn"]
 NormKind: TypeAlias = Literal["own", "batch", "lrn", "none"]
 
 CHANNELS = 8  # widths stay multiples of this
@@ -39,18 +39,29 @@ def with_head(spec: Spec, head: Head) -> Spec:
     ``linear`` averages every channel over the grid first; ``flatten`` reads the whole grid the
     network has at its own picture size, other sizes brought to it; ``nin`` is a 1x1 convolution to
     the classes, then the average, with ReLU between: without it, it would be ``linear``.
+    ``cosine`` and ``knn`` multiply the averages, brought to length 1, by a row a class; that all
+    rows have one length, so that this is a scaled cosine, is the training's to see to.
     """
     dropout = _dropout(spec)
     average, logits = Pool("average", grid=1), Linear(CLASSES)
+    *_, last, _ = cost(spec).stages
+    cosine: dict[str, Layers] = {
+        "pool": average,
+        "unit": _unit_length(last.end.shape.channels),
+        "flatten": Flatten(),
+        "logits": Linear(CLASSES, bias=False),
+    }
     classifiers: dict[str, dict[str, Layers]] = {
         "linear": {"pool": average, "flatten": Flatten(), **dropout, "logits": logits},
         "flatten": {
-            "pool": Pool("average", grid=cost(spec).stages[-2].end.shape.height),
+            "pool": Pool("average", grid=last.end.shape.height),
             "flatten": Flatten(),
             **dropout,
             "logits": logits,
         },
         "nin": {**dropout, "logits": Conv(CLASSES), "pool": average, "flatten": Flatten()},
+        "cosine": cosine,
+        "knn": cosine,
     }
     classifier = classifiers.get(head, spec.classifier)
     return _varied(spec, f"another classifier: {head}", classifier=classifier)
@@ -163,6 +174,12 @@ def _with_lrn(spec: Spec) -> Spec:
         stages = {**spec.stages, stage: {**inner, "norm": LocalResponseNorm()}}
         spec = replace(spec, stages=stages)
     return spec
+
+
+def _unit_length(channels: int) -> LocalResponseNorm:
+    """LRN over all channels at once: with this alpha and beta, division by the Euclidean length."""
+    size = 2 * channels - 1
+    return LocalResponseNorm(size, alpha=float(size), beta=0.5, k=1e-6)
 
 
 def _name(layers: Layers) -> str:

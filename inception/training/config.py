@@ -27,7 +27,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "norm": get_args(NormKind),
 }
 _POSITIVE = ("epochs", "steps", "batch_size", "accumulate", "lr", "step_epochs", "clip_norm",
-             "patience", "threads", "checkpoint_s", "image_size", "width")  # fmt: skip
+             "patience", "threads", "checkpoint_s", "image_size", "width",
+             "neighbours")  # fmt: skip
 _SHARES = ("momentum", "label_smoothing", "average_decay", "average_start", "warmup", "eval_crop",
            "max_unreadable", "rms_decay", "gamma", "layer_decay", "dropout")  # fmt: skip
 _NOT_NEGATIVE = ("weight_decay", "aux_weight", "seed", "data_seed", "cached_views", "aux_heads",
@@ -45,8 +46,10 @@ class TrainConfig:
             ``googlenet_bn``.
         width: factor on the width of every convolution.
         norm: ``batch``, ``lrn`` or ``none`` instead of the network's own.
-        head: the classifier: ``linear``, ``flatten`` or ``nin`` instead of the network's own
-            (``models.variants.with_head``). ``dropout``: its own in place of the network's.
+        head: the classifier: ``linear``, ``flatten``, ``nin`` or ``cosine`` instead of the
+            network's own (``models.variants.with_head``); ``knn``, on cached features, trains
+            nothing: it tells how often the nearest ``neighbours`` are right, and keeps the nearest
+            class mean. ``dropout``: the classifier's, in place of the network's.
         aux_heads: how many of the network's auxiliary heads train, the last ones; all by default.
         init: a MODEL to start from; what does not fit is dropped or fresh, and said so.
         freeze: ``backbone`` trains the classifier and heads only, batch-norm statistics fixed.
@@ -94,6 +97,7 @@ class TrainConfig:
     width: float = 1.0
     norm: NormKind = "own"
     head: Head = "own"
+    neighbours: int = 10
     dropout: float | None = None
     aux_heads: int | None = None
     init: str | None = None

@@ -73,6 +73,7 @@ def _key(network: InceptionNet, dataset: Dataset, config: TrainConfig, num_views
         "seed": config.sampling_seed if num_views > 1 else None,
         "views": num_views,
         "precision": config.precision,
+        "pooling": network.pooling_json(),
     }
     digest.update(json.dumps(how, sort_keys=True).encode())
     for name, tensor in network.state_dict().items():

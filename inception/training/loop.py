@@ -24,6 +24,7 @@ from inception.models.network import InceptionNet, Normalise
 from inception.runtime.torch_engine import TorchEngine
 from inception.training.checkpoint import State, load_checkpoint, save_checkpoint
 from inception.training.config import TrainConfig
+from inception.training.heads import is_cosine, level_rows
 from inception.training.losses import MAIN, losses_by_head, total_loss
 from inception.training.mixing import Mix, draw_mix, mixed
 from inception.training.optimisers import WeightAverage, create_optimiser, rate_at, set_rate
@@ -76,6 +77,7 @@ class Training:
             network.get_submodule(stage).requires_grad_(False)
         self.network = network.to(self.accelerator.device)
         self.averaged = copy.deepcopy(self.network)
+        self.cosine = is_cosine(network.spec)
         self.normalise = Normalise(network.spec.preprocessing).to(self.accelerator.device)
         self.optimiser = create_optimiser(self.network, config)
         self.average = WeightAverage(self.network, self.averaged, config)
@@ -165,6 +167,9 @@ class Training:
                 self.accelerator.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
             self.prepared.step()
             self.average.update(step, self.total_steps)
+            if self.cosine:
+                level_rows(self.network.classifier)
+                level_rows(self.averaged.classifier)
         self.state.step += 1
 
     def _mix(self, batch: Batch, step: int) -> Mix | None:

@@ -26,6 +26,7 @@ from inception.runtime.torch_engine import pick_device
 from inception.training.checkpoint import State, read_checkpoint
 from inception.training.config import TrainConfig
 from inception.training.design import design, start_from
+from inception.training.heads import FIRST_SCALE, level_rows
 from inception.training.loop import Interrupted, Reports, Training
 from inception.training.records import CONFIG, RunStart, record_best, record_epoch, record_start
 from inception.training.transfer import train_classifier
@@ -98,6 +99,8 @@ def train(
     torch.manual_seed(config.seed)
     network = create_model(spec)
     moved = None if init is None else start_from(network, init)
+    if config.head in ("cosine", "knn"):
+        level_rows(network.classifier, FIRST_SCALE)
     start = RunStart(folder, str(opened.place), spec, train_set, val_set, config, moved, None)
     if is_main_process():
         record_start(start)

@@ -20,8 +20,10 @@ from inception.runtime.torch_engine import TorchEngine
 from inception.training.checkpoint import State
 from inception.training.config import TrainConfig
 from inception.training.feature_cache import Features, cached_features
+from inception.training.heads import is_cosine, level_rows
 from inception.training.loop import Reports, peak_memory_mb
 from inception.training.losses import MAIN, losses_by_head
+from inception.training.neighbours import fit_nearest
 from inception.training.optimisers import WeightAverage, create_optimiser, rate_at, set_rate
 from inception.training.records import RunStart
 
@@ -51,7 +53,12 @@ def train_classifier(
         unreadable={**train.unreadable, **val.unreadable},
         seconds=time.perf_counter() - began,  # of the features, counted with the first epoch
     )
-    ClassifierTraining(network.trained_classifier(), train, val, config, state).run(reports)
+    head = network.trained_classifier()
+    if config.head == "knn":
+        fit_nearest(head, train, val, config, state, reports)
+    else:
+        cosine = is_cosine(network.spec)
+        ClassifierTraining(head, train, val, config, state, cosine=cosine).run(reports)
     engine = TorchEngine(network, device=config.device, threads=config.threads)
     evaluation = evaluate_engine(
         engine,
@@ -68,8 +75,16 @@ class ClassifierTraining:
     """A classifier in training on features, with all that changes while it is."""
 
     def __init__(
-        self, head: nn.Sequential, train: Features, val: Features, config: TrainConfig, state: State
+        self,
+        head: nn.Sequential,
+        train: Features,
+        val: Features,
+        config: TrainConfig,
+        state: State,
+        *,
+        cosine: bool = False,
     ) -> None:
+        self.cosine = cosine
         self.head, self.averaged = head, copy.deepcopy(head)
         self.train, self.val, self.config, self.state = train, val, config, state
         self.optimiser = create_optimiser(head, config)
@@ -109,6 +124,9 @@ class ClassifierTraining:
             nn.utils.clip_grad_norm_(self.head.parameters(), c.clip_norm)
         self.optimiser.step()
         self.average.update(step, self.total_steps)
+        if self.cosine:
+            level_rows(self.head)
+            level_rows(self.averaged)
         s = self.state
         s.sums[MAIN] = s.sums.get(MAIN, 0.0) + float(loss.detach()) * len(rows)
         s.pictures, s.step = s.pictures + len(rows), s.step + 1

@@ -49,11 +49,11 @@ def test_heads_have_the_parameters_of_the_protocol() -> None:
 
 
 def small(head: str) -> Spec:
-    spec = replace(GOOGLENET_SMALL, num_classes=3)
+    spec = wider(replace(GOOGLENET_SMALL, num_classes=3), 0.125)
     return with_head(replace(spec, preprocessing=replace(spec.preprocessing, size=16)), head)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("head", ["linear", "flatten", "nin"])
+@pytest.mark.parametrize("head", ["linear", "flatten", "nin", "cosine"])
 def test_every_head_takes_other_picture_sizes(head: str) -> None:
     network = create_model(small(head)).eval()
     for size in (16, 24):
@@ -65,7 +65,7 @@ def test_heads_compute_what_they_are_named_after() -> None:
     x = torch.randn(2, 3, 16, 16)
     for head in ("flatten", "nin"):
         network = create_model(small(head)).eval()
-        grid = network.features(x)["inception_5b"]  # [2, 1024, 4, 4]
+        grid = network.features(x)["inception_5b"]  # [2, 128, 4, 4]
         weight = next(iter(network.logits_layers())).weight
         if head == "flatten":
             expected = grid.flatten(1) @ weight.T
