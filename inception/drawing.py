@@ -96,14 +96,14 @@ def draw_exits(rows: Sequence[dict[str, Any]], full: float, path: Path) -> None:
     axes.plot(spent, right, marker="o", label="the first head surer than the number answers")
     written: list[tuple[float, float]] = []
     for x, y, row in zip(spent, right, rows, strict=True):
-        if all(abs(x - a) > 1.5 or abs(y - b) > 0.4 for a, b in written):  # else unreadable
+        if all(abs(x - a) > 3.5 or abs(y - b) > 0.4 for a, b in written):  # else unreadable
             text = f"{row['confidence']:g}"
             axes.annotate(text, (x, y), (0, -13), textcoords="offset points", ha="center")
             written.append((x, y))
     axes.set(xlabel="multiply-adds, % of the full network's", ylabel="top-1 accuracy, %")
     axes.margins(x=0.08, y=0.15)
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, loc="lower right")
+    figure.legend(frameon=False, loc="outside upper center", ncols=2)
     _save(figure, path)
 
 

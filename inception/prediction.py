@@ -16,6 +16,7 @@ from inception.errors import InputError
 from inception.models import MODELS
 from inception.preprocessing import Preprocessing
 from inception.runtime import Engine, Floats, create_engine
+from inception.runtime.early_exit import create_exit_engine
 from inception.runtime.pipeline import Answer, classify
 from inception.weights.catalogue import CATALOGUE, pulled
 from inception.weights.model_file import read_info
@@ -185,8 +186,6 @@ class Predictor:
 def _exit_engine(
     path: Path, confidence: float, engine: str, crops: int, device: str, threads: int | None
 ) -> Engine:
-    from inception.runtime.early_exit import create_exit_engine  # torch
-
     if crops != 1:
         raise InputError(f"--exit-confidence is of one crop; leave out --crops {crops}")
     return create_exit_engine(path, confidence, engine, device=device, threads=threads)

@@ -39,6 +39,8 @@ TORCH_FREE = [
     "inception.runtime.openvino_graph",
     "inception.prediction",
     "inception.evaluation.evaluate",
+    "inception.evaluation.exits",
+    "inception.runtime.early_exit",
     "inception.reproduce.cards",
     "inception.reproduce.claims",
     "inception.cli",

@@ -75,7 +75,7 @@ def print_answered(engine: Engine) -> None:
 
     if not isinstance(engine, EarlyExitEngine) or not any(engine.answered.values()):
         return
-    spec, total = engine.network.spec, sum(engine.answered.values())
+    spec, total = engine.spec, sum(engine.answered.values())
     costs = exit_costs(spec, heads=engine.confidence < 1)
     spent = sum(engine.answered[name] * costs[name] for name in engine.exits) / total
     share = spent / exit_costs(spec, heads=False)[engine.exits[-1]]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,10 +21,8 @@ from inception.models.exits import exit_costs
 from inception.models.spec import Spec
 from inception.prediction import find_model
 from inception.preprocessing import Preprocessing
+from inception.runtime.early_exit import EarlyExitEngine, create_exit_engine
 from inception.weights.model_file import read_info
-
-if TYPE_CHECKING:
-    from inception.runtime.early_exit import EarlyExitEngine
 
 CONFIDENCES = (
     *(0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85),
@@ -139,13 +137,11 @@ def evaluate_exits(
     is read once and run twice: stopping early, and to the end.
 
     Raises:
-        InputError: as ``evaluate``, or a model without heads, or another engine than torch.
+        InputError: as ``evaluate``, or a model without heads.
     """
-    from inception.runtime.early_exit import create_exit_engine
-
     path = find_model(model)
-    info = read_info(path)
     opened = create_exit_engine(path, confidence, engine, device=device, threads=threads)
+    info = read_info(path)
     dataset = open_data(data).for_evaluation(split).limited(limit).with_classes(info.classes)
     opened.answer_all(np.zeros((1, *[info.preprocessing.size] * 2, 3), np.uint8))  # warms up
     seen = _Seen(dataset, opened)
@@ -153,7 +149,7 @@ def evaluate_exits(
         seen.add(batch)
         progress(seen.done, len(dataset))
     check_unreadable(len(seen.unreadable), len(dataset), seen.unreadable, max_unreadable)
-    return seen.evaluation(str(model), opened.network.spec)
+    return seen.evaluation(str(model), opened.spec)
 
 
 class _Shown(NamedTuple):

@@ -61,14 +61,11 @@ def create_engine(
     Raises:
         InputError: no such engine, device, mode or output; or a model that does not fit them.
     """
-    if engine not in ENGINES:
-        raise unknown("engine", engine, ENGINES)
     if mode not in MODES:
         raise unknown("mode", mode, MODES)
-    engine = _picked(engine, model, device)
+    engine = pick_engine(engine, model, device)
     if engine == "torch":
         return _torch_engine(model, device, threads, outputs)
-    _check_cpu_engine(engine, device)
     from inception.runtime.openvino_engine import OpenVINOEngine, read_openvino
 
     content = read_openvino(model) if is_exported(model) else read_program(model, outputs)
@@ -109,13 +106,21 @@ def check_pictures(pictures: Picture, size: int) -> None:
         raise InputError(f"the network takes pictures uint8 [N, {size}, {size}, 3]; got {got}")
 
 
-def _picked(engine: str, model: Path, device: str) -> str:
-    if engine != "auto":
-        return engine
-    if is_exported(model):
-        return "openvino"
-    on_cpu = device == "cpu" or (device == "auto" and not has_gpu())
-    return "openvino" if on_cpu and find_spec("openvino") else "torch"
+def pick_engine(engine: str, model: Path, device: str) -> str:
+    """The engine for a model: ``auto`` decided, anything else checked.
+
+    Raises:
+        InputError: no such engine, or one that is not installed or does not run on the device.
+    """
+    if engine not in ENGINES:
+        raise unknown("engine", engine, ENGINES)
+    if engine == "auto":
+        on_cpu = device == "cpu" or (device == "auto" and not has_gpu())
+        fast = is_exported(model) or (on_cpu and find_spec("openvino"))
+        engine = "openvino" if fast else "torch"
+    if engine != "torch":
+        _check_cpu_engine(engine, device)
+    return engine
 
 
 def has_gpu() -> bool:

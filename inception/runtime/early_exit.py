@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from inception.data.images import Picture
-from inception.data.loading import available_cores
 from inception.errors import InputError
+from inception.models.cost import cost
 from inception.models.exits import CLASSIFIER, exit_names
-from inception.models.network import InceptionNet, Normalise
-from inception.runtime import Floats, check_threads
-from inception.runtime.torch_engine import pick_device
-from inception.weights.model_file import load_model
+from inception.models.spec import Spec
+from inception.runtime import Floats, check_pictures, is_exported, pick_engine
+from inception.runtime.lower import Weights, lower
+from inception.runtime.program import PICTURES, PROBABILITIES, Program, needed
+
+TOLD, FEATURES = "told", "features"  # what a part of the network gives
 
 
 class ExitAnswers(NamedTuple):
@@ -32,8 +33,15 @@ class ExitAnswers(NamedTuple):
     exits: npt.NDArray[np.int64]
 
 
+class Part(Protocol):
+    """Runs a network from one exit to the next."""
+
+    def run(self, x: npt.NDArray[Any], /) -> Mapping[str, Floats]:
+        """``told [N, classes]``, probabilities; and ``features`` for the part that follows."""
+
+
 class EarlyExitEngine:
-    """Runs a network stage by stage; a picture that has its answer drops out of the batch.
+    """Runs a network exit by exit; a picture that has its answer drops out of the batch.
 
     A head answers where its largest probability is above the confidence. That is never 0 and never
     above 1, so at confidence 0 every picture leaves at the first head, and at 1 none leaves early,
@@ -41,88 +49,77 @@ class EarlyExitEngine:
     picture of which nothing is sure, not even a number, goes to the end.
 
     Attributes:
+        spec: the network.
         exits: names, in order of depth; the classifier last.
         answered: pictures so far, by exit.
-    """
 
-    name = "torch"
+    Args:
+        spec: the network.
+        parts: it, from exit to exit.
+        whole: it, without heads; given where none stops early, at confidence 1.
+        confidence: from 0 to 1.
+        name: of what runs the parts.
+    """
 
     def __init__(
         self,
-        network: InceptionNet,
+        spec: Spec,
+        parts: Sequence[Part],
+        whole: Part | None,
         *,
         confidence: float,
-        temperature: float = 1.0,
-        device: str = "auto",
-        threads: int | None = None,
+        name: str,
     ) -> None:
-        check_confidence(confidence)
-        check_threads(threads)
-        self.confidence, self.temperature = confidence, temperature
-        self.device = pick_device(device)
-        if self.device.type == "cpu":
-            torch.set_num_threads(threads or available_cores())
-        self.network = network.eval().to(self.device)
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.normalise = Normalise(network.spec.preprocessing).to(self.device)
-        self.exits = exit_names(network.spec)
+        self.spec, self.confidence, self.name = spec, confidence, name
+        self.exits = exit_names(spec)
         self.answered = dict.fromkeys(self.exits, 0)
+        self._parts, self._whole = parts, whole
 
     def run(self, pictures: Picture) -> dict[str, Floats]:
         """``probabilities [N, classes]`` of ``uint8 [N, H, W, 3]``, whoever answers."""
-        return {"probabilities": self.answer(pictures).probabilities}
+        return {PROBABILITIES: self.answer(pictures).probabilities}
 
-    @torch.inference_mode()
     def answer(self, pictures: Picture) -> ExitAnswers:
         """Answers of ``uint8 [N, H, W, 3]``, each from the first exit that is sure."""
-        x = self._input(pictures)
-        waiting = torch.arange(len(x), device=x.device)
-        probabilities = x.new_empty(len(x), self.network.spec.num_classes)
-        exits = torch.full_like(waiting, len(self.exits) - 1)
-        for stage in self.network.spec.stages:
-            x = self.network.get_submodule(stage)(x)
-            if stage not in self.network.aux or self.confidence >= 1:
-                continue
-            told = self._told(stage, x)
-            sure = told.amax(dim=1) > self.confidence
-            probabilities[waiting[sure]] = told[sure]
-            exits[waiting[sure]] = self.exits.index(stage)
-            if not sure.any():
-                continue
-            waiting, x = waiting[~sure], x[~sure].contiguous(memory_format=torch.channels_last)
-            if not len(waiting):
-                break
+        if self._whole is None:
+            answers = self._stopping(pictures)
         else:
-            probabilities[waiting] = self._told(CLASSIFIER, x)
-        counts = torch.bincount(exits, minlength=len(self.exits))
+            last = np.full(len(pictures), len(self.exits) - 1)
+            answers = ExitAnswers(self._whole.run(pictures)[TOLD], last)
+        counts = np.bincount(answers.exits, minlength=len(self.exits))
         for name, count in zip(self.exits, counts.tolist(), strict=True):
             self.answered[name] += count
-        return ExitAnswers(probabilities.cpu().numpy(), exits.cpu().numpy())
+        return answers
 
-    @torch.inference_mode()
     def answer_all(self, pictures: Picture) -> Floats:
         """What every exit says, ``[N, exits, classes]``, from one run to the end."""
-        x, told = self._input(pictures), []
-        for stage in self.network.spec.stages:
-            x = self.network.get_submodule(stage)(x)
-            if stage in self.network.aux:
-                told.append(self._told(stage, x))
-        told.append(self._told(CLASSIFIER, x))
-        every: Floats = torch.stack(told, dim=1).cpu().numpy()
-        return every
+        check_pictures(pictures, self.spec.image_size)
+        x: npt.NDArray[Any] = pictures
+        told = []
+        for part in self._parts:
+            given = part.run(x)
+            told.append(given[TOLD])
+            x = given.get(FEATURES, x)
+        return np.stack(told, axis=1)
 
-    def _input(self, pictures: Picture) -> Tensor:
-        x: Tensor = self.normalise(torch.from_numpy(pictures).to(self.device))
-        return x
-
-    def _told(self, name: str, features: Tensor) -> Tensor:
-        """Probabilities ``[N, classes]`` of an exit."""
-        if name == CLASSIFIER:  # the temperature was fitted to its logits, not to the heads'
-            logits = self.network.classifier(features).float() / self.temperature
-        else:
-            logits = self.network.aux[name](features).float()
-        probabilities: Tensor = logits.softmax(dim=1)
-        return probabilities
+    def _stopping(self, pictures: Picture) -> ExitAnswers:
+        check_pictures(pictures, self.spec.image_size)
+        x: npt.NDArray[Any] = pictures
+        waiting = np.arange(len(pictures))
+        probabilities = np.empty((len(pictures), self.spec.num_classes), np.float32)
+        exits = np.full(len(pictures), len(self.exits) - 1)
+        for number, part in enumerate(self._parts):
+            given = part.run(x)
+            told = given[TOLD]
+            sure = told.max(axis=1) > self.confidence
+            if self.exits[number] == CLASSIFIER:
+                sure[:] = True
+            probabilities[waiting[sure]] = told[sure]
+            exits[waiting[sure]] = number
+            if sure.all():
+                break
+            waiting, x = waiting[~sure], given[FEATURES][~sure] if sure.any() else given[FEATURES]
+        return ExitAnswers(probabilities, exits)
 
 
 def check_confidence(confidence: float) -> None:
@@ -142,21 +139,88 @@ def create_exit_engine(
     """An engine that stops early, with a model file's network and heads in it.
 
     Raises:
-        InputError: another engine than torch, no such device, or a model without heads.
+        InputError: no such engine or device, or a model without heads.
+    """
+    from inception.weights.model_file import read_info, read_weights
+
+    check_confidence(confidence)
+    engine = pick_engine(engine, model, device)
+    without = (
+        f"{model} has no auxiliary heads to leave at: shipped and exported files leave them out; "
+        "take a run folder whose network has heads"
+    )
+    if is_exported(model):
+        raise InputError(without)
+    info, weights = read_info(model), read_weights(model)
+    if not info.spec.aux or not any(name.startswith("aux.") for name in weights):
+        raise InputError(without)
+    return exit_engine(
+        info.spec, weights, confidence, temperature=info.temperature,
+        engine=engine, device=device, threads=threads,
+    )  # fmt: skip
+
+
+def exit_engine(
+    spec: Spec,
+    weights: Weights,
+    confidence: float,
+    *,
+    temperature: float = 1.0,
+    engine: str = "torch",
+    device: str = "auto",
+    threads: int | None = None,
+) -> EarlyExitEngine:
+    """An engine that stops early, of a network and its tensors by name.
+
+    The temperature was fitted to the classifier's logits, so the heads' are left as they are.
+
+    Raises:
+        InputError: no such device, or weights that do not fit the network.
     """
     check_confidence(confidence)
-    if engine not in ("auto", "torch"):
-        raise InputError(f"only the torch engine stops early, not {engine}; leave out --engine")
-    loaded = load_model(model)
-    if not loaded.network.aux:
-        raise InputError(
-            f"{model} has no auxiliary heads to leave at: shipped and exported files leave them "
-            "out; take a run folder whose network has heads"
-        )
-    return EarlyExitEngine(
-        loaded.network,
-        confidence=confidence,
-        temperature=loaded.info.temperature,
-        device=device,
-        threads=threads,
-    )
+
+    def part(program: Program) -> Part:
+        return _part(program, engine, device, threads)
+
+    parts = [part(program) for program in parts_of(spec, weights, temperature)]
+    whole = part(whole_of(spec, weights, temperature)) if confidence >= 1 else None
+    return EarlyExitEngine(spec, parts, whole, confidence=confidence, name=engine)
+
+
+def whole_of(spec: Spec, weights: Weights, temperature: float) -> Program:
+    """The network without heads, from pictures to what the classifier says."""
+    program = lower(spec, weights, temperature=temperature)
+    return Program(program.size, program.steps, {TOLD: program.outputs[PROBABILITIES]})
+
+
+def parts_of(spec: Spec, weights: Weights, temperature: float) -> list[Program]:
+    """The network in as many programs as it has exits, each from the one before."""
+    *heads, _ = exit_names(spec)
+    wanted = [f"{kind}:{head}" for head in heads for kind in ("aux", FEATURES)]
+    program = lower(spec, weights, [*wanted, PROBABILITIES], temperature=temperature)
+    shapes = {stage.name: stage.end.shape for stage in cost(spec).stages}
+    parts, start, shape = [], PICTURES, None
+    for head in heads:
+        features = program.outputs[f"{FEATURES}:{head}"]
+        outputs = {TOLD: program.outputs[f"aux:{head}"], FEATURES: features}
+        parts.append(_piece(program, outputs, start, shape))
+        start, shape = features, shapes[head]
+    outputs = {TOLD: program.outputs[PROBABILITIES]}
+    return [*parts, _piece(program, outputs, start, shape)]
+
+
+def _piece(
+    program: Program, outputs: Mapping[str, str], start: str, shape: tuple[int, int, int] | None
+) -> Program:
+    steps = needed(program.steps, outputs.values(), start)
+    return Program(program.size, steps, outputs, start, shape)
+
+
+def _part(program: Program, engine: str, device: str, threads: int | None) -> Part:
+    if engine == "openvino":
+        from inception.runtime.openvino_engine import OpenVINOEngine
+
+        return OpenVINOEngine(program, tuple(program.outputs), threads=threads)
+    from inception.runtime.torch_part import TorchPart
+
+    return TorchPart(program, device=device, threads=threads)

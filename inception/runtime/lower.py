@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -46,6 +46,7 @@ from inception.runtime.program import (
     Program,
     Step,
     check_outputs,
+    needed,
 )
 
 Weights = Mapping[str, npt.NDArray[np.floating[Any]]]
@@ -76,17 +77,7 @@ def lower(
     values = lowering.network([h for h in heads if f"aux:{h}" in outputs], temperature)
     lowering.check_all_used()
     named = {output: values[output] for output in outputs}
-    return Program(spec.image_size, _needed(lowering.steps, named.values()), named)
-
-
-def _needed(steps: Sequence[Step], values: Iterable[str]) -> tuple[Step, ...]:
-    """The steps on which the values depend."""
-    wanted, kept = set(values), []
-    for step in reversed(steps):
-        if step.name in wanted:
-            wanted |= set(step.inputs)
-            kept.append(step)
-    return tuple(reversed(kept))
+    return Program(spec.image_size, needed(lowering.steps, named.values()), named)
 
 
 class _Leading(NamedTuple):

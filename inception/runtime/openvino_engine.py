@@ -63,7 +63,8 @@ class OpenVINOEngine:
             model = openvino_model(model)
         check_outputs(outputs, [name for port in model.outputs for name in port.names])
         self._model, self._outputs = model, tuple(outputs)
-        self._size = model.input(0).partial_shape[1].get_length()
+        self._start = model.input(0).any_name
+        self._shape = [side.get_length() for side in list(model.input(0).partial_shape)[1:]]
         self._threads = threads or available_cores()
         self._streams = self._threads if mode == "throughput" else 1
         self._core = ov.Core()
@@ -71,15 +72,16 @@ class OpenVINOEngine:
         self._lock = Lock()
 
     def run(self, pictures: Picture) -> dict[str, Floats]:
-        """The named outputs of ``uint8 [N, size, size, 3]``."""
-        check_pictures(pictures, self._size)
+        """The named outputs of ``uint8 [N, size, size, 3]``, or of what the program starts from."""
+        if self._start == PICTURES:
+            check_pictures(pictures, self._shape[0])
         streams = self._streams if len(pictures) >= 2 * self._streams else 1
         shares = np.array_split(pictures, streams)
         with self._lock:
             even = len(pictures) % streams == 0
             requests = self._requests_for(streams, len(shares[0]) if even else ANY)
             for request, share in zip(requests, shares, strict=True):
-                request.start_async({PICTURES: np.ascontiguousarray(share)}, share_inputs=True)
+                request.start_async({self._start: np.ascontiguousarray(share)}, share_inputs=True)
             for request in requests:
                 request.wait()
             return {
@@ -100,7 +102,7 @@ class OpenVINOEngine:
 
     def _compiled(self, streams: int, share: int) -> ov.CompiledModel:
         model = self._model.clone()
-        model.reshape([share, self._size, self._size, 3])
+        model.reshape([share, *self._shape])
         options = {
             "INFERENCE_PRECISION_HINT": "f32",  # elsewise bfloat16 where the CPU has it
             "INFERENCE_NUM_THREADS": self._threads,

@@ -18,10 +18,12 @@ ACTIVATIONS = {"relu": ops.relu, "tanh": ops.tanh, "sigmoid": ops.sigmoid}
 
 
 def openvino_model(program: Program) -> ov.Model:
-    """A model from ``uint8 [N, size, size, 3]``, any ``N``, to the program's outputs by name."""
-    pictures = ops.parameter([-1, program.size, program.size, 3], np.uint8, name=PICTURES)
-    pictures.output(0).set_names({PICTURES})
-    values: dict[str, Any] = {PICTURES: pictures}
+    """A model from the program's start, any number of it, to the program's outputs by name."""
+    shape = program.start_shape or (program.size, program.size, 3)
+    kind = np.uint8 if program.start == PICTURES else np.float32
+    start = ops.parameter([-1, *shape], kind, name=program.start)
+    start.output(0).set_names({program.start})
+    values: dict[str, Any] = {program.start: start}
     for step in program.steps:
         node = _node(step, [values[name] for name in step.inputs])
         node.set_friendly_name(step.name)
@@ -31,7 +33,7 @@ def openvino_model(program: Program) -> ov.Model:
         result = ops.result(values[name], name=output)
         result.output(0).get_tensor().set_names({output})
         results.append(result)
-    return ov.Model(results, [pictures], "inception")
+    return ov.Model(results, [start], "inception")
 
 
 def _node(step: Step, inputs: Sequence[Any]) -> Any:

@@ -6,7 +6,7 @@ windows have explicit padding, and everything from ``uint8`` pictures to probabi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -161,11 +161,25 @@ class Program:
     Attributes:
         size: side in pixels of the pictures.
         outputs: the name of each output, and of the step that gives it.
+        start: the value it starts from: pictures, or what another program gave.
+        start_shape: ``[C, H, W]`` of that other program's value.
     """
 
     size: int
     steps: tuple[Step, ...]
     outputs: Mapping[str, str] = field(default_factory=dict)
+    start: str = PICTURES
+    start_shape: tuple[int, int, int] | None = None
+
+
+def needed(steps: Sequence[Step], values: Iterable[str], start: str = PICTURES) -> tuple[Step, ...]:
+    """The steps on which the values depend, given ``start``."""
+    wanted, kept = set(values), []
+    for step in reversed(steps):
+        if step.name in wanted and step.name != start:
+            wanted |= set(step.inputs)
+            kept.append(step)
+    return tuple(reversed(kept))
 
 
 def check_outputs(outputs: Sequence[str], known: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from inception.models.spec import ActivationKind
 from inception.runtime import program as p
-from inception.runtime.program import LUMA, PICTURES, Floats, Program, Step
+from inception.runtime.program import LUMA, Floats, Program, Step
 
 ACTIVATIONS: dict[ActivationKind, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu_,
@@ -20,7 +20,7 @@ ACTIVATIONS: dict[ActivationKind, Callable[[Tensor], Tensor]] = {
 
 
 class ProgramModule(nn.Module):
-    """From ``uint8 [N, size, size, 3]`` to the program's outputs, a tuple in their order.
+    """From the program's start, pictures mostly, to its outputs, a tuple in their order.
 
     Args:
         program: the steps.
@@ -36,7 +36,7 @@ class ProgramModule(nn.Module):
         kept: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.steps, self.dtype = program.steps, dtype
+        self.steps, self.start, self.dtype = program.steps, program.start, dtype
         self.outputs = tuple(program.outputs.values())
         kept = kept or dtype
         for number, step in enumerate(program.steps):
@@ -51,9 +51,9 @@ class ProgramModule(nn.Module):
             for n, step in enumerate(program.steps)
         ]
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Values are let go as soon as nothing reads them any more."""
-        values = {PICTURES: pictures}
+        values = {self.start: x}
         for number, step in enumerate(self.steps):
             inputs = [values[name] for name in step.inputs]
             for name in self._done[number]:

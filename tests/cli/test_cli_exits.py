@@ -78,5 +78,5 @@ def test_what_does_not_go_with_early_exits_is_refused(headed: Path, colours: Pat
         assert "of one model and one crop" in refused("evaluate", *given, *early)
     assert "leave out --crops 10" in refused("predict", *one, *early, "--crops", "10")
     assert "from 0 to 1; got 2" in refused("predict", *one, "--exit-confidence", "2")
-    assert "not openvino" in refused("evaluate", *one, *early, "--engine", "openvino")
+    assert "no engine named 'caffe'" in refused("evaluate", *one, *early, "--engine", "caffe")
     assert "no auxiliary heads to leave at" in fails("evaluate", "cats-and-dogs", one[1], *early)

@@ -1,6 +1,7 @@
 """Early exits on a data set: every point of the curve against a run of its own."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image
 from inception import create_model, evaluate
 from inception.drawing import draw_exits
 from inception.errors import InputError
-from inception.evaluation.exits import evaluate_exits
+from inception.evaluation.exits import ExitEvaluation, evaluate_exits
 from inception.models.cost import cost
 from inception.models.spec import CLASSES, Conv, Flatten, Layers, Linear, Pool, Spec
 from inception.preprocessing import Preprocessing
@@ -56,21 +57,27 @@ def spots(tmp_path: Path) -> Path:
     return tmp_path / "spots"
 
 
+def exits(tiny: Path, spots: Path, confidence: float, **how: Any) -> ExitEvaluation:
+    return evaluate_exits(tiny, spots, confidence, threads=1, **{"engine": "torch", **how})
+
+
 def test_every_point_of_the_curve_is_what_stopping_there_gives(tiny: Path, spots: Path) -> None:
-    curve = evaluate_exits(tiny, spots, 0.5, threads=1, batch_size=8).curve
+    curve = exits(tiny, spots, 0.5, batch_size=8).curve
     assert [p.confidence for p in curve][:3] == [0, 0.4, 0.5]  # 0.1 to 0.3 are as 0: 3 classes
     assert len({p.top1_accuracy for p in curve}) > 1 and len({p.shares for p in curve}) > 3
     for point in curve[::3]:
-        own = evaluate_exits(tiny, spots, point.confidence, threads=1, batch_size=5)
+        own = exits(tiny, spots, point.confidence, batch_size=5)
         assert own.top1_accuracy == pytest.approx(point.top1_accuracy)
         assert [e.share for e in own.exits] == pytest.approx(point.shares)
         assert own.multiply_adds == pytest.approx(point.multiply_adds)
         assert own.images == 36 and sum(e.images for e in own.exits) == 36
-        assert own.full_top1_accuracy == evaluate(tiny, spots, threads=1).top1_accuracy
+        assert (
+            own.full_top1_accuracy == evaluate(tiny, spots, engine="torch", threads=1).top1_accuracy
+        )
 
 
 def test_the_extremes_cost_the_first_head_and_the_full_network(tiny: Path, spots: Path) -> None:
-    first, full = (evaluate_exits(tiny, spots, c, threads=1) for c in (0, 1))
+    first, full = (exits(tiny, spots, c) for c in (0, 1))
     assert [e.share for e in first.exits] == [1, 0, 0]
     assert [e.share for e in full.exits] == [0, 0, 1]
     assert first.multiply_adds == MACS["a"] + HEADS["a"]
@@ -82,7 +89,7 @@ def test_the_extremes_cost_the_first_head_and_the_full_network(tiny: Path, spots
 
 
 def test_between_them_heads_are_paid_for_where_they_are_passed(tiny: Path, spots: Path) -> None:
-    result = evaluate_exits(tiny, spots, 0.9, threads=1)
+    result = exits(tiny, spots, 0.9)
     a = MACS["a"] + HEADS["a"]
     b = a + MACS["b"] + HEADS["b"]
     whole = b + MACS["c"] + HEADS["classifier"]
@@ -95,15 +102,21 @@ def test_between_them_heads_are_paid_for_where_they_are_passed(tiny: Path, spots
 
 def test_unreadable_pictures_are_named_and_counted(tiny: Path, spots: Path) -> None:
     (spots / "x" / "broken.png").write_bytes(b"no picture")
-    result = evaluate_exits(tiny, spots, 0.9, threads=1, max_unreadable=0.1)
+    result = exits(tiny, spots, 0.9, max_unreadable=0.1)
     assert [Path(path).name for path, _ in result.unreadable] == ["broken.png"]
     assert result.images == 36
     with pytest.raises(InputError, match="1 of 37 pictures cannot be read"):
-        evaluate_exits(tiny, spots, 0.9, threads=1)
+        exits(tiny, spots, 0.9)
+
+
+def test_openvino_says_the_same(tiny: Path, spots: Path) -> None:
+    one, other = (exits(tiny, spots, 0.6, engine=name) for name in ("torch", "openvino"))
+    assert one.exits == other.exits and one.curve == other.curve
+    assert (one.engine, other.engine) == ("torch", "openvino")
 
 
 def test_the_curve_is_drawn(tiny: Path, spots: Path, tmp_path: Path) -> None:
-    result = evaluate_exits(tiny, spots, 0.9, threads=1)
+    result = exits(tiny, spots, 0.9)
     draw_exits(result.rows(), result.full_top1_accuracy, tmp_path / "curve.png")
     with Image.open(tmp_path / "curve.png") as picture:
         assert picture.size == (770, 495)

@@ -1,6 +1,8 @@
 """Stopping early: heads whose logits can be worked out by hand, and GoogLeNet's extremes."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,11 +16,16 @@ from inception.models.exits import exit_costs, exit_names
 from inception.models.network import InceptionNet, Normalise
 from inception.models.spec import CLASSES, Conv, Flatten, Layers, Linear, Pool, Spec
 from inception.preprocessing import Preprocessing
-from inception.runtime import Floats
-from inception.runtime.early_exit import EarlyExitEngine, create_exit_engine
-from inception.runtime.torch_engine import TorchEngine
-from inception.weights.model_file import ModelInfo, save_model
+from inception.runtime import Floats, create_engine
+from inception.runtime.early_exit import (
+    EarlyExitEngine,
+    Part,
+    create_exit_engine,
+    exit_engine,
+)
+from inception.weights.model_file import COUNTERS, ModelInfo, save_model
 
+ENGINES = ("torch", "openvino")
 SIZE = 4
 GIVES: dict[str, Layers] = {
     "pool": Pool("average", grid=1),
@@ -60,64 +67,79 @@ def sigmoid(x: float) -> float:
 RED, GREEN, BLUE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (0, 0, 0)
 
 
-def batch_sizes(network: InceptionNet, stage: str) -> list[int]:
-    """Filled with how many pictures each run of a stage sees."""
-    seen: list[int] = []
-    network.get_submodule(stage).register_forward_hook(lambda _, x, __: seen.append(len(x[0])))
-    return seen
+def engine_of(network: InceptionNet, confidence: float, engine: str, **how: Any) -> EarlyExitEngine:
+    state = network.state_dict()
+    weights = {n: t.numpy() for n, t in state.items() if not n.endswith(COUNTERS)}
+    return exit_engine(
+        network.spec, weights, confidence, engine=engine, device="cpu", threads=1, **how
+    )
 
 
-def test_the_first_head_that_is_sure_answers() -> None:
-    network = colour_network()
-    later = batch_sizes(network, "b"), batch_sizes(network, "classifier")
-    engine = EarlyExitEngine(network, confidence=0.9, device="cpu", threads=1)
-    answers = engine.answer(pictures(GREEN, RED, BLUE, BLACK))
-    assert engine.exits == ("a", "b", "classifier")
+def seen_by(engine: EarlyExitEngine) -> list[list[int]]:
+    """Filled with how many pictures each part sees in each of its runs."""
+
+    class Counting:
+        def __init__(self, part: Part) -> None:
+            self.part, self.seen = part, list[int]()
+
+        def run(self, x: np.ndarray) -> Mapping[str, Floats]:
+            self.seen.append(len(x))
+            return self.part.run(x)
+
+    counting = [Counting(part) for part in engine._parts]
+    engine._parts = counting
+    return [part.seen for part in counting]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_first_head_that_is_sure_answers(engine: str) -> None:
+    early = engine_of(colour_network(), 0.9, engine)
+    seen = seen_by(early)
+    answers = early.answer(pictures(GREEN, RED, BLUE, BLACK))
+    assert early.exits == ("a", "b", "classifier") and early.name == engine
     assert answers.exits.tolist() == [1, 0, 2, 2]
     by_hand = [sigmoid(0.02 * 255), sigmoid(0.01 * 255), sigmoid(0.03 * 255), 0.5]
-    np.testing.assert_allclose(answers.probabilities[:, 0], by_hand, rtol=1e-6)
-    np.testing.assert_allclose(answers.probabilities.sum(axis=1), 1, rtol=1e-6)
-    assert later == ([3], [2])  # who has an answer is not computed further
-    assert engine.answered == {"a": 1, "b": 1, "classifier": 2}
+    np.testing.assert_allclose(answers.probabilities[:, 0], by_hand, rtol=1e-5)
+    np.testing.assert_allclose(answers.probabilities.sum(axis=1), 1, rtol=1e-5)
+    assert seen == [[4], [3], [2]]  # who has an answer is not computed further
+    assert early.answered == {"a": 1, "b": 1, "classifier": 2}
 
 
-def test_a_batch_that_has_all_its_answers_ends_there() -> None:
-    network = colour_network()
-    later = batch_sizes(network, "b"), batch_sizes(network, "classifier")
-    engine = EarlyExitEngine(network, confidence=0.9, device="cpu", threads=1)
-    assert engine.answer(pictures(RED, RED)).exits.tolist() == [0, 0]
-    assert later == ([], [])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_batch_that_has_all_its_answers_ends_there(engine: str) -> None:
+    early = engine_of(colour_network(), 0.9, engine)
+    seen = seen_by(early)
+    assert early.answer(pictures(RED, RED)).exits.tolist() == [0, 0]
+    assert seen == [[2], [], []]
 
 
 def test_a_head_must_be_surer_than_the_confidence() -> None:
-    half = EarlyExitEngine(colour_network(), confidence=0.5, device="cpu", threads=1)
+    half = engine_of(colour_network(), 0.5, "torch")
     assert half.answer(pictures(BLACK, RED)).exits.tolist() == [2, 0]  # black: 0.5 everywhere
 
 
-def test_confidence_1_never_stops_even_where_a_head_says_1() -> None:
-    network = colour_network(red=1.0)
-    heads = batch_sizes(network, "aux.a"), batch_sizes(network, "aux.b")
-    engine = EarlyExitEngine(network, confidence=1, device="cpu", threads=1)
-    answers = engine.answer(pictures(RED, BLUE))
-    assert heads == ([], [])  # nor are the heads paid for
-    assert engine.answer_all(pictures(RED))[0, 0, 0] == 1.0  # what head a would have said
+@pytest.mark.parametrize("engine", ENGINES)
+def test_confidence_1_never_stops_even_where_a_head_says_1(engine: str) -> None:
+    early = engine_of(colour_network(red=1.0), 1, engine)
+    assert early.answer_all(pictures(RED))[0, 0, 0] == 1.0  # what head a would say
+    seen = seen_by(early)
+    answers = early.answer(pictures(RED, BLUE))
+    assert seen == [[], [], []]  # the parts have heads, which are not paid for
     assert answers.exits.tolist() == [2, 2]
-    np.testing.assert_allclose(answers.probabilities[:, 0], [0.5, sigmoid(7.65)], rtol=1e-6)
+    np.testing.assert_allclose(answers.probabilities[:, 0], [0.5, sigmoid(7.65)], rtol=1e-5)
 
 
 def test_what_is_no_number_goes_to_the_end() -> None:
-    network = colour_network(red=float("nan"))
-    engine = EarlyExitEngine(network, confidence=0, device="cpu", threads=1)
-    assert engine.answer(pictures(RED)).exits.tolist() == [1]  # head b is a number
+    early = engine_of(colour_network(red=float("nan")), 0, "torch")
+    assert early.answer(pictures(RED)).exits.tolist() == [1]  # head b is a number
 
 
-def test_the_temperature_is_the_classifier_s() -> None:
-    engine = EarlyExitEngine(
-        colour_network(), confidence=0.9, temperature=2.0, device="cpu", threads=1
-    )
-    every = engine.answer_all(pictures(RED, BLUE))
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_temperature_is_the_classifier_s(engine: str) -> None:
+    early = engine_of(colour_network(), 0.9, engine, temperature=2.0)
+    every = early.answer_all(pictures(RED, BLUE))
     by_hand = [[sigmoid(2.55), 0.5, 0.5], [0.5, 0.5, sigmoid(7.65 / 2)]]
-    np.testing.assert_allclose(every[:, :, 0], by_hand, rtol=1e-6)
+    np.testing.assert_allclose(every[:, :, 0], by_hand, rtol=1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -136,32 +158,46 @@ def said_by(network: InceptionNet, shown: np.ndarray) -> dict[str, Floats]:
     """What the heads and the classifier say, from the network's own forward."""
     x = Normalise(network.spec.preprocessing)(torch.from_numpy(shown))
     with torch.inference_mode():
-        logits, heads = network(x, aux=True)
+        logits, heads = network.eval()(x, aux=True)
     return {n: t.softmax(dim=1).numpy() for n, t in {**heads, "classifier": logits}.items()}
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(("confidence", "exit"), [(0, "inception_4a"), (1, "classifier")])
-def test_the_extremes_are_the_first_head_and_the_full_network_to_the_bit(
-    small: InceptionNet, noise: np.ndarray, confidence: float, exit: str
+def test_the_extremes_are_the_first_head_and_the_full_network(
+    small: InceptionNet, noise: np.ndarray, confidence: float, exit: str, engine: str
 ) -> None:
-    engine = EarlyExitEngine(small, confidence=confidence, device="cpu", threads=1)
-    answers = engine.answer(noise)
-    assert {engine.exits[number] for number in answers.exits} == {exit}
-    assert np.array_equal(answers.probabilities, said_by(small, noise)[exit])
-    assert np.array_equal(engine.run(noise)["probabilities"], answers.probabilities)
-    if confidence == 1:
-        full = TorchEngine(small, device="cpu", threads=1).run(noise)["probabilities"]
-        # that engine folds batch norm, which rounds elsewhere
-        np.testing.assert_allclose(answers.probabilities, full, atol=1e-6)
+    early = engine_of(small, confidence, engine)
+    answers = early.answer(noise)
+    assert {early.exits[number] for number in answers.exits} == {exit}
+    np.testing.assert_allclose(answers.probabilities, said_by(small, noise)[exit], atol=1e-5)
+    assert np.array_equal(early.run(noise)["probabilities"], answers.probabilities)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_extremes_are_to_the_bit_what_the_engine_says_that_never_stops(
+    small: InceptionNet, noise: np.ndarray, tmp_path: Path, engine: str
+) -> None:
+    path = tmp_path / "small.safetensors"
+    save_model(path, small.state_dict(), ModelInfo(small.spec, tuple("abcde")))
+    full = create_engine(path, engine, device="cpu", threads=1)
+    assert np.array_equal(
+        engine_of(small, 1, engine).answer(noise).probabilities,
+        full.run(noise)["probabilities"],
+    )
+    head = create_engine(path, engine, device="cpu", threads=1, outputs=["aux:inception_4a"])
+    first = engine_of(small, 0, engine).answer(noise).probabilities
+    np.testing.assert_array_equal(first, head.run(noise)["aux:inception_4a"])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_one_run_to_the_end_tells_what_every_exit_says(
-    small: InceptionNet, noise: np.ndarray
+    small: InceptionNet, noise: np.ndarray, engine: str
 ) -> None:
-    engine = EarlyExitEngine(small, confidence=0.5, device="cpu", threads=1)
-    every, said = engine.answer_all(noise), said_by(small, noise)
-    for number, name in enumerate(engine.exits):
-        assert np.array_equal(every[:, number], said[name])
+    early = engine_of(small, 0.5, engine)
+    every, said = early.answer_all(noise), said_by(small, noise)
+    for number, name in enumerate(early.exits):
+        np.testing.assert_allclose(every[:, number], said[name], atol=1e-5)
 
 
 def test_multiply_adds_by_exit_are_the_published_ones() -> None:
@@ -206,8 +242,10 @@ def test_a_model_without_heads_and_other_engines_are_refused(tmp_path: Path) -> 
     assert create_exit_engine(path, 0.5, device="cpu").exits == ("a", "b", "classifier")
     with pytest.raises(InputError, match=r"bare\.safetensors has no auxiliary heads"):
         create_exit_engine(bare, 0.5)
-    with pytest.raises(InputError, match="only the torch engine stops early, not openvino"):
-        create_exit_engine(path, 0.5, "openvino")
+    with pytest.raises(InputError, match="no engine named 'caffe'"):
+        create_exit_engine(path, 0.5, "caffe")
+    with pytest.raises(InputError, match=r"model\.xml has no auxiliary heads"):
+        create_exit_engine(tmp_path / "model.xml", 0.5, device="cpu")
     for confidence in (-0.1, 1.1, float("nan")):
         with pytest.raises(InputError, match="from 0 to 1"):
             create_exit_engine(path, confidence)
