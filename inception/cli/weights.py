@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from inception.preprocessing import Preprocessing
     from inception.weights.importers.convert import Converted
 
 weights_app = typer.Typer(
@@ -25,27 +26,37 @@ def weights(context: typer.Context) -> None:
 @weights_app.command()
 def convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="The file as published.")],
-    model: Annotated[str, typer.Option("--as", metavar="MODEL", help="Our network's name.")],
+    model: Annotated[
+        str, typer.Option("--as", metavar="MODEL", help="Our network, of `inception models`.")
+    ],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The .safetensors to write.")],
     dialect: Annotated[
         str | None,
-        typer.Option("--from", metavar="DIALECT", help="Whose form; told by the names without."),
+        typer.Option(
+            "--from",
+            metavar="DIALECT",
+            help="Whose file: torchvision, timm, gluon, cadene, facenet, fid, caffe, slim, "
+            "inception5h or keras; told by its contents without.",
+        ),
     ] = None,
     background: Annotated[
-        str, typer.Option(help="drop or keep outputs that are no class (1001, 1008 outputs).")
+        str, typer.Option(help="drop or keep the outputs beside ImageNet's 1000 classes.")
     ] = "drop",
     classes: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Class names, a line each.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Names of the outputs that stay, a line each."),
     ] = None,
     half: Annotated[bool, typer.Option("--half", help="Write float16, half the size.")] = False,
 ) -> None:
-    """Reads a public weight file (torchvision) and writes it as a model of ours."""
-    from inception.errors import unknown
+    """Makes a public weight file a model of ours: every tensor in its place, or nothing written."""
+    from inception.errors import InputError, unknown
     from inception.weights.importers.convert import convert as convert_file
     from inception.weights.model_file import save_model
 
     if background not in ("drop", "keep"):
         raise unknown("choice for --background", background, ("drop", "keep"))
+    if out.suffix != ".safetensors":
+        raise InputError(f"a model is a .safetensors file; got {out}")
     names = None if classes is None else _lines(classes)
     converted = convert_file(
         source,
@@ -72,5 +83,19 @@ def _print(converted: Converted, out: Path) -> None:
     for note in converted.notes:
         typer.echo(note)
     typer.echo(f"classes: {len(info.classes):,}, from {info.classes[0]} to {info.classes[-1]}")
-    typer.echo(f"pictures: {info.preprocessing}")
+    typer.echo(f"pictures: {_pictures(info.preprocessing)}")
     typer.echo(f"written: {out}, {out.stat().st_size:,} bytes")
+
+
+def _pictures(p: Preprocessing) -> str:
+    """How the network takes pictures, in words."""
+    resizes = {
+        "short_side": f"short side to {p.resized} px, centre {p.size} px",
+        "squash": f"squashed to {p.resized} px, centre {p.size} px",
+        "central": f"centre {p.crop:.1%}, squashed to {p.size} px",
+    }
+    mean, std = (" ".join(f"{value:g}" for value in values) for values in (p.mean, p.std))
+    return (
+        f"{resizes[p.resize]}, {p.interpolation}, {p.channel_order.upper()}, "
+        f"less {mean}, over {std}"
+    )

@@ -27,7 +27,7 @@ class Converted:
     """A publisher's weights as a model of ours.
 
     Attributes:
-        weights: by our names, float32, contiguous.
+        weights: by our names, float32, contiguous; some are views of the mapped file.
         dialect: whose form the file was found to have.
         notes: what was read, dropped or folded, a line each.
     """
@@ -77,7 +77,7 @@ def convert(
     )
     also = [r.importer.dialect for r in readings if r is not reading and not r.fit.faults]
     notes = (*_notes(reading, file, also), *notes)
-    return Converted(_copied(weights, source), info, importer.dialect, notes)
+    return Converted(_settled(weights, source), info, importer.dialect, notes)
 
 
 def _title(reading: Reading) -> str:
@@ -130,11 +130,11 @@ def _notes(reading: Reading, file: ForeignFile, also: Sequence[str]) -> tuple[st
     return tuple(notes)
 
 
-def _copied(weights: Mapping[str, Tensor], source: Path) -> dict[str, Tensor]:
-    """Float32 copies that need the file no longer."""
-    copied = {}
+def _settled(weights: Mapping[str, Tensor], source: Path) -> dict[str, Tensor]:
+    """The weights in float32 and contiguous, copied only where the file has them otherwise."""
+    settled = {}
     for name, tensor in weights.items():
-        copied[name] = torch.empty(tensor.shape).copy_(tensor)
-        if not bool(copied[name].isfinite().all()):
+        settled[name] = tensor.to(torch.float32).contiguous()
+        if not bool(settled[name].isfinite().all()):
             raise InputError(f"{source}: {name} has values that are not finite")
-    return copied
+    return settled
