@@ -10,6 +10,7 @@ from inception.cli.benchmark import benchmark
 from inception.cli.catalogue import list_weights, pull
 from inception.cli.data import data_app
 from inception.cli.demo import demo
+from inception.cli.doctor import doctor
 from inception.cli.evaluate import evaluate
 from inception.cli.models import compare, models
 from inception.cli.predict import predict
@@ -30,6 +31,7 @@ for command in (models, compare, train, evaluate, predict, benchmark, reproduce,
     app.command()(command)
 weights_app.command("list")(list_weights)
 weights_app.command()(pull)
+weights_app.command()(doctor)
 app.add_typer(data_app)
 app.add_typer(weights_app)
 

@@ -1,8 +1,10 @@
 """Importers of public weights: which publisher's form of which of our networks can be read."""
 
 from inception.errors import InputError, unknown
+from inception.models import MODELS
 from inception.weights.importers import caffe, inception5h, keras, slim, timm, torchvision
 from inception.weights.importers.importer import Importer
+from inception.weights.importers.own import own_names
 
 DIALECTS: dict[str, str] = {
     "torchvision": "torchvision's .pth or .safetensors",
@@ -15,6 +17,7 @@ DIALECTS: dict[str, str] = {
     "slim": "a checkpoint of TF-slim's (.ckpt, or .index and .data)",
     "inception5h": "Google's tensorflow_inception_graph.pb",
     "keras": "Keras' .h5, .weights.h5 or .keras",
+    "inception": "our own names, in a .pth or a .safetensors without its description",
 }
 IMPORTERS: tuple[Importer, ...] = (
     *torchvision.IMPORTERS,
@@ -34,15 +37,12 @@ def importers_for(model: str, dialect: str | None = None) -> list[Importer]:
     """
     if dialect is not None and dialect not in DIALECTS:
         raise unknown("dialect", dialect, DIALECTS)
+    if model not in MODELS:
+        raise unknown("model", model, MODELS)
     of_model = [importer for importer in IMPORTERS if importer.model == model]
-    if not of_model:
-        raise unknown("network with published weights", model, dict.fromkeys(_models()))
+    of_model.append(own_names(model))
     found = [importer for importer in of_model if dialect in (None, importer.dialect)]
     if not found:
         there = ", ".join(dict.fromkeys(importer.dialect for importer in of_model))
         raise InputError(f"no {dialect} weights are known for {model}; there are: {there}")
     return found
-
-
-def _models() -> list[str]:
-    return [importer.model for importer in IMPORTERS]
