@@ -18,6 +18,7 @@ from inception.cli.members import (
 from inception.cli.output import DeviceOption, JsonOption, QuietOption, ThreadsOption
 
 if TYPE_CHECKING:
+    from inception.models.spec import Spec
     from inception.training.checkpoint import State
     from inception.training.config import TrainConfig
     from inception.training.run import RunStart, RunSummary
@@ -207,6 +208,8 @@ class RunPrinter:
         if c.head == "knn":
             how = f"nothing trained, features compared, {c.neighbours} nearest"
         self.out.print(f"{how}, {c.precision} on {c.device}; run folder {self.folder}")
+        for line in _changes(spec):
+            self.out.print(f"changed: {line}")
         if len(start.val) < FEW:
             self.out.print(f"only {len(start.val)} pictures to validate on: a rough measure")
         if start.transplant is not None:
@@ -271,13 +274,21 @@ def _print_summary(summary: RunSummary) -> None:
 
     typer.echo(
         f"validation top-1 {percent(summary.top1_accuracy)} (epoch {summary.best_epoch} of "
-        f"{summary.epochs}, averaged weights), loss {summary.loss:.4f}, "
+        f"{summary.epochs}{', averaged weights' * summary.averaged}), loss {summary.loss:.4f}, "
         f"after {_clock(summary.seconds)}"
     )
     typer.echo(f"the model: {summary.model}")
     typer.echo("next:")
     typer.echo(f"  inception evaluate {summary.folder} {summary.data}")
     typer.echo(f"  inception predict {summary.folder} PICTURES")
+
+
+def _changes(spec: Spec) -> list[str]:
+    """What settings changed about a network that has a name."""
+    from inception.models import MODELS
+
+    own = MODELS[spec.name].departures if spec.name in MODELS else spec.departures
+    return [line for line in spec.departures if line not in own]
 
 
 def _clock(seconds: float) -> str:

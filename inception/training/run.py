@@ -39,7 +39,8 @@ class RunSummary:
     """What a run ended with.
 
     Attributes:
-        top1_accuracy: of ``model``, the best epoch's averaged weights, on the validation set.
+        top1_accuracy: of ``model``, the best epoch's weights, on the validation set.
+        averaged: whether those are averages over steps.
     """
 
     folder: Path
@@ -50,6 +51,7 @@ class RunSummary:
     top1_accuracy: float
     loss: float
     seconds: float
+    averaged: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """The summary as JSON values."""
@@ -241,6 +243,7 @@ def _summary(start: RunStart, state: State) -> RunSummary:
         top1_accuracy=best["top1_accuracy"],
         loss=best["val_loss"],
         seconds=sum(row["seconds"] for row in state.rows),
+        averaged=start.config.average != "none" and start.config.head != "knn",
     )
 
 

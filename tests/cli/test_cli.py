@@ -227,6 +227,7 @@ def test_an_ensemble_is_trained_and_ends_with_how_to_evaluate_it(
              for n in (1, 2)]  # fmt: skip
     assert [s["area"] for s in saved] == [[0.08, 1.0], [0.5, 1.0]]
     assert [s["width"] for s in saved] == [0.125, 0.1875]
+    assert "changed: convolutions 0.1875 times as wide, to multiples of 8\n" in done.stdout
     again = run("train", "--resume", out, "--json", "-")
     members = json.loads(again.stdout)["members"]
     assert [Path(m["folder"]).name for m in members] == ["member-1", "member-2"]
