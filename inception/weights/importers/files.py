@@ -6,14 +6,13 @@ allows, and what does not lie in the file whole is refused.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inception.errors import InputError
-from inception.weights.importers.importer import Kind
+from inception.weights.importers.importer import ZIP, Kind
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,9 +53,9 @@ def open_file(path: Path) -> ForeignFile:
         return ForeignFile("keras", keras_file.read_h5(path))
     if tensorflow_file.is_table(path):
         return ForeignFile("checkpoint", tensorflow_file.read_checkpoint(path))
-    if zipfile.is_zipfile(path) and path.suffix == ".keras":
+    if head[:4] == ZIP and path.suffix == ".keras":
         return ForeignFile("keras", keras_file.read_archive(path))
-    if zipfile.is_zipfile(path) or head[:1] == b"\x80":
+    if head[:4] == ZIP or head[:1] == b"\x80":
         return ForeignFile("torch", torch_file.read_pickle(path))
     if path.suffix == ".caffemodel":
         return ForeignFile("caffe", caffe_file.read_caffemodel(path))

@@ -14,6 +14,7 @@ from inception.preprocessing import Preprocessing
 Layout: TypeAlias = Literal["torch", "tensorflow"]
 Kind: TypeAlias = Literal["torch", "caffe", "checkpoint", "graph", "keras"]
 
+ZIP: Final = b"PK\x03\x04"  # how an archive begins: torch's files and Keras'
 STATISTICS = ("running_mean", "running_var")
 COUNTERS = "*num_batches_tracked"
 # what follows the name of a layer (``conv.weight``) or of a module (``weight``): ours, theirs

@@ -63,7 +63,7 @@ def read_archive(path: Path) -> dict[str, Tensor]:
             with archive.open(member) as packed, TemporaryFile() as plain:
                 shutil.copyfileobj(packed, plain)  # HDF5 jumps back and forth, an archive cannot
                 return read_h5(plain, path)
-    except (zipfile.BadZipFile, KeyError, OSError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, KeyError, OSError, ValueError) as error:
         raise InputError(f"{path}: no Keras archive with {WEIGHTS} ({error})") from error
 
 

@@ -27,7 +27,7 @@ from inception.weights.importers.wire import (
 MAGIC = bytes.fromhex("57fb808b247547db")  # the last bytes of a table
 FOOTER, TRAILER = 48, 5  # bytes of a table; after each block: its compression and a checksum
 FLOAT = 1  # the number of float32 among TensorFlow's types
-LARGEST_RANK, LARGEST_SIZE = 8, 1 << 40
+LARGEST_RANK, LARGEST_SIZE, LONGEST_KEY = 8, 1 << 40, 4096
 EMPTY = memoryview(b"")
 
 
@@ -89,6 +89,8 @@ def _block(data: memoryview, start: int, size: int) -> Iterator[tuple[bytes, mem
         unshared, position = varint(block, position)
         length, position = varint(block, position)
         key = key[:shared] + bytes(cut(block[:end], position, unshared))
+        if len(key) > LONGEST_KEY:  # short entries can make each other's keys ever longer
+            raise Damaged(f"a name of {len(key):,} characters")
         yield key, cut(block[:end], position + unshared, length)
         position += unshared + length
 

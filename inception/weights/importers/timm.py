@@ -219,7 +219,9 @@ IMPORTERS = (
     Importer(
         "gluon", "inception_v3_tv", "torch", torchvision.INCEPTION_V3, preprocessing=GLUON_PIXELS
     ),
-    Importer("timm", "inception_v4", "torch", INCEPTION_V4, preprocessing=TIMM_PIXELS),
+    Importer(
+        "timm", "inception_v4", "torch", INCEPTION_V4, preprocessing=TIMM_PIXELS, background=1
+    ),  # timm's own file has 1000 outputs, Cadene's of the same names 1001
     Importer(
         "cadene",
         "inception_v4",

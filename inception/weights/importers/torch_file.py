@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import struct
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,9 +16,13 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from inception.errors import InputError
+from inception.weights.importers.importer import ZIP
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")  # keys that training scripts save under
-DAMAGE = (RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError, TypeError)
+DAMAGE = (  # what torch's reader says of damaged files, found by damaging them
+    *(RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError, TypeError),
+    *(AssertionError, MemoryError, OverflowError, struct.error),
+)
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -33,14 +39,16 @@ def read_pickle(path: Path) -> dict[str, Tensor]:
     Raises:
         InputError: it holds more than tensors, is damaged, or claims more than it holds.
     """
-    zipped = zipfile.is_zipfile(path)
+    with path.open("rb") as file:
+        zipped = file.read(4) == ZIP
     if zipped:
         _check_archive(path)
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+        with warnings.catch_warnings(action="ignore"):  # it wonders aloud about damaged files
+            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except pickle.UnpicklingError as error:
         raise InputError(f"{path}: refused, for it holds more than tensors") from error
-    except (*DAMAGE, MemoryError) as error:
+    except DAMAGE as error:
         raise InputError(f"{path}: damaged, or not a file of torch's") from error
     return {name: _checked(name, tensor, path) for name, tensor in _state(loaded, path).items()}
 
@@ -50,7 +58,7 @@ def _check_archive(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             claimed = sum(member.file_size for member in archive.infolist())
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, OSError, *DAMAGE) as error:
         raise InputError(f"{path}: a damaged archive ({error})") from error
     if claimed > path.stat().st_size:
         raise InputError(f"{path}: claims {claimed:,} bytes, more than the file holds")

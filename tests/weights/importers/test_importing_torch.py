@@ -12,7 +12,7 @@ from torch import nn
 from inception.benchmark import import_torchvision
 from inception.errors import InputError
 from inception.models import create_model
-from inception.weights.importers import IMPORTERS
+from inception.weights.importers import IMPORTERS, importers_for
 from inception.weights.importers.convert import convert
 from inception.weights.importers.files import ForeignFile
 from inception.weights.importers.reading import read_as
@@ -68,6 +68,18 @@ HEADS = {  # stage: their module, channels and grid of its input
     "googlenet_tv": {"inception_4a": ("aux1", 512, 14), "inception_4d": ("aux2", 528, 14)},
     "inception_v3_tv": {"mixed_6e": ("AuxLogits", 768, 17)},
 }
+
+
+def test_cadene_files_keep_the_background_which_is_dropped() -> None:
+    for model, theirs in (("inception_v4", "last_linear"), ("inception_resnet_v2", "classif")):
+        (importer,) = importers_for(model, "cadene")
+        weights = meta(WITNESSES["timm", model]).state_dict()
+        named = {n.replace(theirs, "last_linear"): w for n, w in weights.items()}
+        named["last_linear.weight"] = torch.empty(1001, 1536, device="meta")
+        named["last_linear.bias"] = torch.empty(1001, device="meta")
+        reading = read_as(importer, ForeignFile("torch", named))
+        assert str(reading.fit) == ""
+        assert (reading.spec.num_classes, importer.background) == (1001, 1)
 
 
 @pytest.mark.parametrize("case", WITNESSES, ids="-".join)

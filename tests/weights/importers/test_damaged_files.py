@@ -1,0 +1,109 @@
+"""Files with a few bytes changed, lost or added are read, or refused in one line; nothing else."""
+
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import caffe_nets
+import h5py
+import numpy as np
+import pytest
+import tensorflow_files
+import torch
+from safetensors.torch import save
+
+from inception.errors import InputError
+from inception.weights.importers.files import open_file
+
+DAMAGED = 60  # of each kind; 4,000 were tried when the readers were made
+ARRAYS = {f"InceptionV1/Conv{i}/weights": np.ones((2, 2, 3, 4), np.float32) for i in range(6)}
+TENSORS = {name: torch.ones(3, 2) for name in ("conv.weight", "fc.weight")}
+
+
+def caffe_net() -> caffe_nets.CaffeNet:
+    net = caffe_nets.CaffeNet(8)
+    net.linear("fc", net.conv("conv1", "data", 3, 4, 3), 4, 3)
+    return net
+
+
+def graph() -> bytes:
+    made = tensorflow_files.Graph()
+    x = made.norm("norm", made.conv("conv2d0", "input", 3, 4, 3), 5, 1e-4, 0.5, 2.0)
+    made.flat("flat", x, 4)
+    return made.bytes
+
+
+def pickled(*, old: bool) -> bytes:
+    out = io.BytesIO()
+    torch.save(TENSORS, out, _use_new_zipfile_serialization=not old)
+    return out.getvalue()
+
+
+def hdf5() -> bytes:
+    out = io.BytesIO()
+    with h5py.File(out, "w") as file:
+        file["conv2d/conv2d/kernel:0"] = np.ones((2, 2), np.float32)
+        file["dense/dense/kernel:0"] = np.ones((2, 2), np.float32)
+    return out.getvalue()
+
+
+def archive() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as file:
+        file.writestr("model.weights.h5", hdf5())
+    return out.getvalue()
+
+
+WHOLE: dict[str, Callable[[], bytes]] = {
+    "new.caffemodel": lambda: caffe_nets.caffemodel(caffe_net()),
+    "old.caffemodel": lambda: caffe_nets.old_caffemodel(caffe_net()),
+    "one.ckpt": lambda: tensorflow_files.first_form(ARRAYS),
+    "graph.pb": graph,
+    "new.pth": lambda: pickled(old=False),
+    "old.pth": lambda: pickled(old=True),
+    "a.safetensors": lambda: save(TENSORS),
+    "a.h5": hdf5,
+    "a.keras": archive,
+}
+
+
+def damaged(data: bytes, random: np.random.Generator) -> bytes:
+    changed = bytearray(data)
+    for _ in range(random.integers(1, 4)):
+        at, kind = int(random.integers(len(changed))), random.integers(4)
+        few = random.bytes(int(random.integers(1, 12)))
+        if kind == 0:
+            del changed[at : at + len(few)]
+        elif kind == 1:
+            changed[at:at] = few
+        else:
+            changed[at] = few[0] if kind == 2 else random.choice([0, 127, 128, 255])
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_damaged_file_is_read_or_refused(name: str, tmp_path: Path) -> None:
+    whole, random = WHOLE[name](), np.random.default_rng(0)
+    path = tmp_path / name
+    path.write_bytes(whole)
+    assert open_file(path).tensors
+    refused = 0
+    for _ in range(DAMAGED):
+        path.write_bytes(damaged(whole, random))
+        try:
+            open_file(path)
+        except InputError:
+            refused += 1
+    assert refused > DAMAGED / 3
+
+
+def test_a_damaged_index_is_read_or_refused(tmp_path: Path) -> None:
+    path = tensorflow_files.second_form(ARRAYS, tmp_path / "model.ckpt")
+    whole, random = path.read_bytes(), np.random.default_rng(0)
+    for _ in range(DAMAGED):
+        path.write_bytes(damaged(whole, random))
+        try:
+            open_file(path)
+        except InputError as error:
+            assert str(error)
