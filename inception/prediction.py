@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from inception.data.crops import largest_resize
 from inception.data.images import Picture, UnreadableImageError, read_image
 from inception.data.sources import pictures_at
 from inception.errors import InputError
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from inception.weights.model_file import Model
 
 RUN_MODEL = "model.safetensors"  # a run folder's best weights
+SPARE = 2  # fast decoding leaves each side so many times what the network is shown
 SHIPPED = "cats-and-dogs"  # the trained model that comes with the package
 SHIPPED_FILE = Path(__file__).parent / "weights" / f"{SHIPPED}.safetensors"
 
@@ -112,6 +115,8 @@ class Predictor:
         threads: by default as many as there are cores.
         exit_confidence: the first auxiliary head surer than this answers
             (``runtime.early_exit``); by default the classifier does.
+        fast_decode: large JPEG files are decoded at a fraction of their size (``read_image``),
+            at least twice what the network is shown; probabilities may change by some 0.01.
 
     Raises:
         InputError: no such model, engine or device; early exits without heads or with more crops.
@@ -127,6 +132,7 @@ class Predictor:
         batch_size: int = 32,
         threads: int | None = None,
         exit_confidence: float | None = None,
+        fast_decode: bool = False,
     ) -> None:
         path = find_model(model)
         info = read_info(path)
@@ -138,6 +144,9 @@ class Predictor:
         else:
             self.engine = _exit_engine(path, exit_confidence, engine, crops, device, threads)
         self._crops, self._batch_size, self._threads = crops, batch_size, threads
+        self._least_side = (
+            SPARE * largest_resize(self.preprocessing, crops) if fast_decode else None
+        )
 
     def predict(
         self, pictures: str | Path | Picture | bytes | Iterable[Any], *, top: int = 5
@@ -164,7 +173,7 @@ class Predictor:
         answers = classify(
             self.engine,
             _items(pictures),
-            _read,
+            partial(_read, least_side=self._least_side),
             self.preprocessing,
             crops=self._crops,
             batch_size=self._batch_size,
@@ -225,13 +234,13 @@ def _expanded(path: str) -> list[Path]:
     return [Path(name) for name in found]
 
 
-def _read(item: _Item) -> Picture:
+def _read(item: _Item, *, least_side: int | None) -> Picture:
     if isinstance(item.source, bytes):
-        return read_image(item.source, name=item.path)
+        return read_image(item.source, name=item.path, least_side=least_side)
     if isinstance(item.source, np.ndarray):
         return _checked(item.source, item.path)
     source, index = item.source
-    return read_image(source.read(index), name=item.path)
+    return read_image(source.read(index), name=item.path, least_side=least_side)
 
 
 def _checked(picture: Picture, name: str) -> Picture:

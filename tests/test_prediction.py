@@ -217,3 +217,15 @@ def test_what_is_no_model_is_refused(place: Path, name: str, message: str) -> No
 def test_arguments_are_told_apart_as_model_or_picture(model: Path, place: Path) -> None:
     assert all(is_model(name) for name in (model, "gone.safetensors", "googlenet"))
     assert not any(is_model(name) for name in (place, place / "1-blue.png", "gone.jpg", "a.tar"))
+
+
+def test_fast_decoding_shows_the_network_nearly_the_same(model: Path, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    path = tmp_path / "large.jpg"
+    Image.fromarray(noise).resize((1200, 900), Image.Resampling.BICUBIC).save(path, quality=92)
+    whole, fast = (Predictor(model, threads=1, fast_decode=fast) for fast in (False, True))
+    (one,), (other,) = whole.predict(path, top=3), fast.predict(path, top=3)
+    assert one != other  # it was decoded at a fraction
+    assert [t.label for t in other.top] == [t.label for t in one.top]
+    for a, b in zip(one.top, other.top, strict=True):
+        assert a.probability == pytest.approx(b.probability, abs=0.005)

@@ -86,6 +86,12 @@ def resized_shape(height: int, width: int, preprocessing: Preprocessing) -> tupl
     return _short_side(height, width, side)
 
 
+def largest_resize(preprocessing: Preprocessing, count: int = 1) -> int:
+    """The most pixels to which the crops bring the short side of a picture."""
+    size = preprocessing.size
+    return max(preprocessing.resized, round(SCALES[-1] * size / BASE) if count == 144 else 0)
+
+
 def cut(picture: Picture, where: Sequence[Crop], preprocessing: Preprocessing) -> Picture:
     """The crops, ``uint8 [crops, size, size, 3]``; whichever resizes fewer pixels is done.
 

@@ -250,3 +250,30 @@ def test_stray_bytes_in_a_jpeg_are_borne_as_pillow_bears_them() -> None:
     stray = whole[:scan] + b"stray" + whole[scan:]
     assert fast(stray) is None
     assert np.array_equal(read_image(stray), read_image(whole))
+
+
+@pytest.mark.parametrize("quick", [True, False])
+@pytest.mark.parametrize(
+    ("least", "wanted"),
+    [(None, (300, 404)), (50, (75, 101)), (76, (150, 202)), (151, (300, 404)), (999, (300, 404))],
+)
+def test_a_jpeg_may_be_decoded_at_a_fraction_of_its_size(
+    quick: bool, least: int | None, wanted: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not quick:
+        monkeypatch.setattr(images, "_simplejpeg", lambda: None)
+    data = encoded(soft_picture(300, 404), "JPEG", quality=90)
+    got = read_image(data, least_side=least)
+    assert got.shape == (*wanted, 3)
+    smaller = Image.fromarray(read_image(data)).resize(wanted[::-1], Image.Resampling.BOX)
+    assert mean_difference(got, np.asarray(smaller)) < 1  # of 255
+    assert np.array_equal(read_image(encoded(soft_picture(), "PNG"), least_side=8), soft_picture())
+
+
+def test_a_scaled_jpeg_is_turned_upright_and_must_be_whole() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = encoded(soft_picture(300, 404), "JPEG", exif=exif)
+    assert read_image(turned, least_side=100).shape == (202, 150, 3)
+    with pytest.raises(UnreadableImageError):
+        read_image(turned[: len(turned) // 2], least_side=100)
