@@ -39,6 +39,7 @@ TORCH_FREE = [
     "inception.runtime.openvino_graph",
     "inception.prediction",
     "inception.evaluation.evaluate",
+    "inception.evaluation.doctor",
     "inception.evaluation.exits",
     "inception.runtime.early_exit",
     "inception.reproduce.cards",

@@ -16,6 +16,7 @@ from inception.cli.models import compare, models
 from inception.cli.predict import predict
 from inception.cli.reproduce import reproduce
 from inception.cli.train import INTERRUPTED, train
+from inception.cli.verify import verify
 from inception.cli.weights import weights_app
 from inception.errors import InputError
 
@@ -31,6 +32,7 @@ for command in (models, compare, train, evaluate, predict, benchmark, reproduce,
     app.command()(command)
 weights_app.command("list")(list_weights)
 weights_app.command()(pull)
+weights_app.command()(verify)
 weights_app.command()(doctor)
 app.add_typer(data_app)
 app.add_typer(weights_app)

@@ -10,13 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from inception.data.images import Picture
-from inception.models.build import build_empty
 from inception.models.network import InceptionNet, Normalise
 from inception.preprocessing import Preprocessing
 from inception.runtime import Floats
 from inception.runtime.torch_engine import pick_device
 from inception.weights.importers.convert import convert
-from inception.weights.model_file import ModelInfo, load_model, save_model, transplant
+from inception.weights.model_file import ModelInfo, build_model, load_model, save_model
 
 
 @dataclass(frozen=True)
@@ -118,6 +117,4 @@ def open_patient(path: Path, *, model: str | None = None, device: str = "auto") 
         return Patient(loaded.network, loaded.info, said=True, device=device)
     converted = convert(path, model=model)
     info = replace(converted.info, spec=replace(converted.info.spec, aux={}))
-    network = build_empty(info.spec).to_empty(device="cpu")
-    transplant(network, converted.weights)
-    return Patient(network, info, said=False, device=device)
+    return Patient(build_model(info, converted.weights), info, said=False, device=device)

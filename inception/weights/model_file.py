@@ -182,10 +182,21 @@ def load_model(path: Path, *, aux: bool = True) -> Model:
         weights = {n: w for n, w in weights.items() if not n.startswith("aux.")}
     network = build_empty(info.spec)
     _check_fit(network, weights, path)  # before memory is taken: a description can claim any size
+    return Model(_filled(network, weights), info)
+
+
+def build_model(info: ModelInfo, weights: Mapping[str, torch.Tensor]) -> InceptionNet:
+    """The network of a description, in eval mode, with those weights that it has a place for."""
+    from inception.models.build import build_empty
+
+    return _filled(build_empty(info.spec), weights)
+
+
+def _filled(network: InceptionNet, weights: Mapping[str, torch.Tensor]) -> InceptionNet:
     network.to_empty(device="cpu")
     _zero_counters(network)
     transplant(network, weights)
-    return Model(network.eval(), info)
+    return network.eval()
 
 
 def read_weights(path: Path) -> dict[str, npt.NDArray[np.floating[Any]]]:
