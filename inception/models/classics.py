@@ -138,9 +138,9 @@ NIN = Spec(  # arXiv:1312.4400
         "conv4": {"conv": Conv(1024, kernel=3), "conv1x1": Conv(1024)},
     },
     MAPS,
-    preprocessing=replace(CAFFE_PIXELS, resize="squash"),
     departures=(
         "the four-layer form for ImageNet that Caffe's model zoo holds; the paper prints none",
+        "pixels by ImageNet's mean and deviation, where Caffe's form takes them less their mean",
     ),
 )
 

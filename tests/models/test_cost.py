@@ -144,7 +144,7 @@ class WithHeads(nn.Module):
         return self.network(x, aux=True)[0]
 
 
-@pytest.mark.parametrize("name", ["googlenet", "googlenet_bn", "googlenet_small"])
+@pytest.mark.parametrize("name", ["googlenet", "googlenet_small", "xception", "alexnet", "nin"])
 def test_our_torchinfo_rule_is_torchinfo_s(name: str) -> None:
     torchinfo = pytest.importorskip("torchinfo")
     network = build_empty(MODELS[name])
