@@ -153,12 +153,13 @@ NIN_SMALL = Spec(
         "pool2": {"pool": replace(HALVE, kind="average"), "dropout": Dropout(0.5)},
         "conv3": {"conv": Conv(192, kernel=3), "conv1x1": Conv(192)},
     },
-    MAPS,
+    MAPS | {"logits": Conv(CLASSES, activation=None)},
     num_classes=10,
     preprocessing=Preprocessing(size=32),
     departures=(
         "the form for CIFAR-10 of Caffe's model zoo; its average pool adapts, 8x8 at 32 px",
         "pixels by ImageNet's mean and deviation, where the paper whitens them",
+        "no ReLU on the class maps: where all of one class are negative, none would learn again",
     ),
 )
 
