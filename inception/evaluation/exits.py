@@ -143,7 +143,8 @@ def evaluate_exits(
     opened = create_exit_engine(path, confidence, engine, device=device, threads=threads)
     info = read_info(path)
     dataset = open_data(data).for_evaluation(split).limited(limit).with_classes(info.classes)
-    opened.answer_all(np.zeros((1, *[info.preprocessing.size] * 2, 3), np.uint8))  # warms up
+    side, first = info.preprocessing.size, min(batch_size, len(dataset))
+    opened.answer_all(np.zeros((first, side, side, 3), np.uint8))  # the first run is slow
     seen = _Seen(dataset, opened)
     for batch in _batches(dataset, info.preprocessing, batch_size, threads or available_cores()):
         seen.add(batch)

@@ -64,6 +64,8 @@ class OpenVINOEngine:
         check_outputs(outputs, [name for port in model.outputs for name in port.names])
         self._model, self._outputs = model, tuple(outputs)
         self._start = model.input(0).any_name
+        # what starts elsewhere sees batches of every size, and would compile two for nothing
+        self._fixed = FIXED if self._start == PICTURES else 0
         self._shape = [side.get_length() for side in list(model.input(0).partial_shape)[1:]]
         self._threads = threads or available_cores()
         self._streams = self._threads if mode == "throughput" else 1
@@ -92,7 +94,7 @@ class OpenVINOEngine:
     def _requests_for(self, streams: int, share: int) -> list[ov.InferRequest]:
         """A request a stream for shares of that many pictures, or of ``ANY`` number."""
         fixed = [key for key in self._requests if key[1] != ANY]
-        if (streams, share) not in self._requests and len(fixed) >= FIXED:
+        if (streams, share) not in self._requests and len(fixed) >= self._fixed:
             share = ANY
         key = (streams, share)
         if key not in self._requests:
