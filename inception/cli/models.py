@@ -123,15 +123,14 @@ def _compared(c: Cost, batch_size: int) -> dict[str, Any]:
 def _all_table(costs: list[Cost]) -> Any:
     from inception.cli.output import table
 
-    columns = ["network", "input", "parameters", "and heads", "multiply-adds", "and heads"]
+    columns = ["network", "px", "parameters", "and heads", "multiply-adds"]  # 79 columns wide
     rows = [
         [
             c.name,
-            f"{c.image.height} px",
+            str(c.image.height),
             f"{c.parameters:,}",
             f"{c.parameters_with_aux:,}" if c.aux else "–",
-            f"{c.multiply_adds:,}",
-            f"{c.multiply_adds_with_aux:,}" if c.aux else "–",
+            _giga(c.multiply_adds, 3),
         ]
         for c in costs
     ]
@@ -200,6 +199,8 @@ def _compare_table(costs: list[Cost], batch_size: int) -> Any:
 
 
 def _giga(number: int, digits: int = 2) -> str:
+    if number < 1e8:  # LeNet-5
+        return f"{number / 1e6:,.{digits}f} M"
     return f"{number / 1e9:,.{digits}f} G"
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from inception.models import create_model
+from inception.models import MODELS, create_model
 from inception.models.spec import CLASSES, Conv, Flatten, Linear, Pool, Spec
 from inception.preprocessing import Preprocessing
 from inception.weights.model_file import ModelInfo, save_model
@@ -65,6 +65,13 @@ def test_the_page_of_networks_is_of_all_of_them(tmp_path: Path) -> None:
     line = fails("models", "googlenet", "--markdown", str(tmp_path / "models.md"))
     assert "of all networks at their own sizes" in line
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_list_of_networks_names_them_whole_in_80_columns() -> None:
+    lines = run("models").stdout.splitlines()
+    assert max(len(line.rstrip()) for line in lines) <= 80
+    assert [line.split()[0] for line in lines[3:-1]] == list(MODELS)
+    assert next(line for line in lines if "lenet5" in line).endswith(" 0.417 M ")
 
 
 def test_models_gives_the_contract_s_json() -> None:
