@@ -40,12 +40,13 @@ def list_weights(
 def _print_list(entries: list[Published]) -> None:
     from inception.cli.output import console, table
 
-    columns = ["tag", "licence", "checked by", "top-1 %", "top-5 %", "says", "here"]
+    columns = ["tag", "licence", "checked by", "px", "top-1 %", "top-5 %", "says", "here"]
     rows = [
         [
             entry.tag,
             entry.licence,
             "–" if entry.checksum is None else entry.checksum.algorithm,
+            str(entry.preprocessing.size),
             "–" if entry.top1 is None else f"{entry.top1:.1f}",
             "–" if entry.top5 is None else f"{entry.top5:.1f}",
             entry.figures or "–",

@@ -17,6 +17,9 @@ from urllib.parse import urlsplit
 from inception.downloads import Checksum
 from inception.errors import InputError, unknown
 from inception.files import cache_folder
+from inception.models import MODELS
+from inception.preprocessing import Preprocessing
+from inception.weights.importers import IMPORTERS
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,14 @@ class Published:
         name = urlsplit(self.urls[0]).path.rsplit("/", 1)[1]
         return self.path.parent / "originals" / self.tag / name
 
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How the publisher shows it pictures, by what the importer of the dialect knows."""
+        for importer in IMPORTERS:
+            if (importer.model, importer.dialect) == (self.model, self.dialect):
+                return importer.preprocessing or MODELS[self.model].preprocessing
+        raise InputError(f"no importer reads {self.dialect}'s {self.model}")
+
     def to_json(self) -> dict[str, Any]:
         """The entry as JSON values."""
         return {
@@ -70,6 +81,7 @@ class Published:
             "urls": list(self.urls),
             "checksum": None if self.checksum is None else str(self.checksum),
             "licence": self.licence,
+            "preprocessing": self.preprocessing.to_json(),
             "classes": self.classes,
             "published": {"top1": self.top1, "top5": self.top5, "source": self.figures},
             "pulled": str(self.path) if self.path.exists() else None,

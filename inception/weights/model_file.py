@@ -129,7 +129,8 @@ def read_info(path: Path) -> ModelInfo:
         raise InputError(f"{path}: not a safetensors file ({error})") from error
     if KEY not in metadata:
         raise InputError(
-            f"{path} does not say which network it holds; only files written by inception do"
+            f"{path} does not say which network it holds, as files of inception's do; "
+            "say it with --as MODEL where that is taken, or make one: inception weights convert"
         )
     try:
         return ModelInfo.from_json(json.loads(metadata[KEY]))

@@ -7,6 +7,7 @@ import tarfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from inception.downloads import Checksum
 from inception.errors import InputError
 from inception.models import MODELS
 from inception.prediction import Predictor, find_model, is_model, load
+from inception.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from inception.weights.catalogue import CATALOGUE, Published, find_published
 from inception.weights.imagenet import imagenet_names
 from inception.weights.pull import pull, source_of
@@ -184,13 +186,47 @@ def test_every_entry_says_what_it_must() -> None:
     assert len(CATALOGUE) > 30
     for tag, entry in CATALOGUE.items():
         assert tag == entry.tag and tag.startswith(f"{entry.model}.")
-        assert entry.model in MODELS and entry.licence
+        assert entry.model in MODELS and entry.licence and entry.preprocessing
         assert all(url.startswith(("https://", "http://")) for url in entry.urls)
         if entry.top1 is not None:
             assert entry.figures and 50 < entry.top1 < 90
         if entry.checksum is not None:
             assert set(entry.checksum.digits) <= set("0123456789abcdef")
             assert len(entry.checksum.digits) in (8, 9, 32, 40, 64, 96)
+
+
+BGR = {"channel_order": "bgr", "std": (1.0, 1.0, 1.0)}
+HALF = {"channel_order": "rgb", "mean": (127.5,) * 3, "std": (127.5,) * 3}
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [  # reference: the publishers' own code and readmes
+        ("googlenet.bvlc_in1k", BGR | {"mean": (104.0, 117.0, 123.0), "resize": "squash"}),
+        ("alexnet.bvlc_in1k", BGR | {"mean": (104.0, 117.0, 123.0), "size": 227}),
+        ("bn_inception.cadene_in1k", BGR | {"mean": (104.0, 117.0, 128.0)}),
+        ("vgg*.oxford_in1k", BGR | {"mean": (103.939, 116.779, 123.68)}),
+        ("googlenet_5h.*", {"mean": (117.0,) * 3, "std": (1.0,) * 3, "channel_order": "rgb"}),
+        ("googlenet_slim.tf_in1k", HALF | {"resize": "central", "size": 224}),
+        ("inception_*.tf_in1k", HALF | {"resize": "central", "crop": 0.875}),
+        ("*.keras_in1k", HALF | {"size": 299}),
+        ("googlenet_tv.*", HALF | {"resize": "short_side", "resized": 256, "size": 224}),
+        ("inception_v3_tv.tv_in1k", HALF | {"resized": 342, "size": 299}),
+        ("inception_v[34]*.timm_*", HALF | {"interpolation": "bicubic", "crop": 0.875}),
+        ("inception_resnet_v2.timm_*", HALF | {"interpolation": "bicubic", "crop": 0.8975}),
+        ("xception_timm.*", HALF | {"interpolation": "bicubic", "resized": 333}),
+        ("inception_v3_fid.*", {"mean": (128.0,) * 3, "std": (128.0,) * 3, "size": 299}),
+        ("*_facenet.*", {"mean": (127.5,) * 3, "std": (128.0,) * 3, "size": 160}),
+        ("vgg*.tv_in1k", {"mean": IMAGENET_MEAN, "std": IMAGENET_STD, "resized": 256}),
+    ],
+)
+def test_every_entry_takes_pictures_as_its_publisher_shows_them(
+    tags: str, expected: dict[str, object]
+) -> None:
+    found = [entry.preprocessing for tag, entry in CATALOGUE.items() if fnmatch(tag, tags)]
+    assert found
+    for preprocessing in found:
+        assert {name: getattr(preprocessing, name) for name in expected} == expected
 
 
 def test_the_figures_and_addresses_are_those_of_torchvision() -> None:
