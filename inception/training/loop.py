@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 from accelerate import Accelerator
 
+from inception.benchmark import workers
 from inception.data.datasets import Dataset
 from inception.data.loading import Batch, available_cores, epoch_plan, training_batches
 from inception.errors import InputError
@@ -297,12 +296,7 @@ def peak_memory_mb(device: torch.device) -> float:
     """Most memory held so far, in MB: the GPU's, or this process's."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e6
-    if sys.platform == "win32":
-        return psutil.Process().memory_info().peak_wset / 1e6
-    import resource  # not on Windows
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+    return workers.peak_memory_mb()
 
 
 def _mixed(*numbers: int) -> int:
