@@ -25,7 +25,7 @@ BATCHES = (1, 32)
 
 
 def main() -> None:
-    options = arguments(__doc__, rounds=15)
+    options = arguments(__doc__, rounds=15, model="googlenet_bn")
     spec = MODELS[options.model]
     macs = cost(spec).multiply_adds
     with TemporaryDirectory() as folder:

@@ -41,7 +41,7 @@ class Pipeline:
 
 
 def main() -> None:
-    options = arguments(__doc__, rounds=5)
+    options = arguments(__doc__, rounds=5, model="googlenet_bn")
     spec, files = MODELS[options.model], tuple(photographs())
     known = counterpart(spec.name)
     assert known, f"torchvision has no {spec.name}"  # noqa: S101

@@ -23,7 +23,7 @@ FILES = 256  # whole batches, so that the engine alone does the same work
 
 
 def main() -> None:
-    options = arguments(__doc__, rounds=5)
+    options = arguments(__doc__, rounds=5, model="googlenet_bn")
     spec, files = MODELS[options.model], photographs(FILES)
     how, ready = spec.preprocessing, squares(BATCH, spec)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from dataclasses import dataclass
 from itertools import islice
 
@@ -34,6 +35,7 @@ class Predicting:
 
 
 def main() -> None:
+    ArgumentParser(description=__doc__).parse_args()
     seen = {n: measure({n: Predicting(n)}, seconds=0, rounds=0)[n] for n in COUNTS}
     first = seen[COUNTS[0]].peak_memory_mb
     rows = [

@@ -29,11 +29,12 @@ ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("INCEPTION_DATA", ROOT.parent / "shared" / "data"))
 
 
-def arguments(what: str | None, *, rounds: int) -> argparse.Namespace:
-    """The options all scripts have."""
+def arguments(what: str | None, *, rounds: int, model: str | None = None) -> argparse.Namespace:
+    """The options of scripts that time; with ``model``, the default, also which network."""
     parser = argparse.ArgumentParser(description=what)
     parser.add_argument("--rounds", type=int, default=rounds, help="turns of each")
-    parser.add_argument("--model", default="googlenet_bn", help="an architecture, fresh weights")
+    if model:
+        parser.add_argument("--model", default=model, help="an architecture, with fresh weights")
     parser.add_argument(
         "--processor-time",
         action="store_true",
