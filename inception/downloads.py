@@ -71,8 +71,9 @@ def download(
 
     What arrived lies beside ``path`` under another name until it is whole and its checksum right.
     A cut download goes on where it stopped, now or in a later call, from whichever mirror; without
-    a checksum, which would tell a mixture, it begins anew. Two processes may fetch one file: each
-    has an unfinished one of its own, and the last to end moves its equal one over the other's.
+    a checksum, which would tell a mixture, only now and where the server marks the file's version.
+    Two processes may fetch one file: each has an unfinished one of its own, and the last to end
+    moves its equal one over the other's.
 
     Args:
         urls: of equal files, http or https. ``$INCEPTION_MIRROR``, one or several addresses with
@@ -181,25 +182,36 @@ def _fetch_checked(
     )
 
 
+@dataclass
+class _Source:
+    """An address, and the version of the file that was found there, where the server tells one."""
+
+    url: str
+    version: str = ""
+
+
 def _fetch(
     url: str, part: Path, progress: BytesProgress, timeout_s: float, *, resumable: bool
 ) -> None:
     """Brings ``part`` to its whole length, asking again as long as something new arrives."""
+    source = _Source(url)
     while True:
-        begin = part.stat().st_size if resumable and part.exists() else 0
+        begin = part.stat().st_size if part.exists() and (resumable or source.version) else 0
         try:
-            _fetch_once(url, part, begin, progress, timeout_s)
+            _fetch_once(source, part, begin, progress, timeout_s)
             return
         except _DownloadError:
-            grown = resumable and part.exists() and part.stat().st_size > begin
-            if not grown:
+            grown = part.exists() and part.stat().st_size > begin
+            if not (grown and (resumable or source.version)):
                 raise
 
 
 def _fetch_once(
-    url: str, part: Path, begin: int, progress: BytesProgress, timeout_s: float
+    source: _Source, part: Path, begin: int, progress: BytesProgress, timeout_s: float
 ) -> None:
-    with _open(url, begin, timeout_s) as response:
+    with _open(source, begin, timeout_s) as response:
+        version = response.headers.get("ETag", "")
+        source.version = "" if version.startswith("W/") else version  # weak: not byte for byte
         goes_on = response.headers.get("Content-Range", "").startswith(f"bytes {begin}-")
         done = begin if response.status == HTTPStatus.PARTIAL_CONTENT and goes_on else 0
         length = response.headers.get("Content-Length")
@@ -213,17 +225,20 @@ def _fetch_once(
         raise _DownloadError(f"the connection was cut after {done:,} of {total:,} bytes")
 
 
-def _open(url: str, begin: int, timeout_s: float) -> HTTPResponse:
-    """The server's answer, from byte ``begin`` on where it can."""
+def _open(source: _Source, begin: int, timeout_s: float) -> HTTPResponse:
+    """The server's answer, from byte ``begin`` on where it can and the file is still the same."""
     headers = {"User-Agent": "inception", "Accept-Encoding": "identity"}
     if begin:
         headers["Range"] = f"bytes={begin}-"
+        if source.version:
+            headers["If-Range"] = source.version
     try:
-        answer: HTTPResponse = _opener().open(Request(url, headers=headers), timeout=timeout_s)
+        request = Request(source.url, headers=headers)
+        answer: HTTPResponse = _opener().open(request, timeout=timeout_s)
     except HTTPError as error:
         error.close()
         if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and begin:
-            return _open(url, 0, timeout_s)  # the file is no longer than what we have
+            return _open(source, 0, timeout_s)  # the file is no longer than what we have
         raise _DownloadError(f"HTTP status {error.code} {error.reason}".strip()) from error
     except (OSError, HTTPException) as error:
         raise _DownloadError(_reason(error)) from error

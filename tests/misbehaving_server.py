@@ -25,6 +25,7 @@ class Server(ThreadingHTTPServer):
         self.content = CONTENT
         self.cuts: list[int] = []
         self.ranges = True
+        self.version = ""  # the ETag
         self.sending: Callable[[], None] = lambda: None
 
     def url(self, path: str = FILE) -> str:
@@ -48,7 +49,8 @@ class Handler(BaseHTTPRequestHandler):
         elif not self.path.endswith(FILE):
             self.send_error(404)
         else:
-            self.send_content(int(wanted[6:-1]) if wanted and server.ranges else 0)
+            same = self.headers.get("If-Range", server.version) == server.version
+            self.send_content(int(wanted[6:-1]) if wanted and server.ranges and same else 0)
 
     def send_content(self, begin: int) -> None:
         content = self.server.content
@@ -59,6 +61,8 @@ class Handler(BaseHTTPRequestHandler):
         if begin:
             span = f"bytes {begin}-{len(content) - 1}/{len(content)}"
             self.send_header("Content-Range", span)
+        if self.server.version:
+            self.send_header("ETag", self.server.version)
         self.send_header("Content-Length", str(len(content) - begin))
         self.end_headers()
         length = self.server.cuts.pop(0) if self.server.cuts else len(content)

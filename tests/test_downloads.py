@@ -57,14 +57,33 @@ def test_what_is_cut_for_good_is_left_for_a_later_call(server: Server, place: Pa
     assert place.read_bytes() == CONTENT and names(place) == ["weights.bin"]
 
 
-def test_without_a_checksum_a_cut_download_begins_anew(server: Server, place: Path) -> None:
-    server.cuts = [300_000]
+@pytest.mark.parametrize("version", ["", 'W/"weak"'])
+def test_without_a_checksum_or_version_a_cut_download_begins_anew(
+    server: Server, place: Path, version: str
+) -> None:
+    server.version, server.cuts = version, [300_000]
     with pytest.raises(InputError, match="was cut after"):
         download([server.url()], place)
     assert names(place) == []
     download([server.url()], place)
     assert place.read_bytes() == CONTENT
     assert [wanted for _, wanted in server.asked] == ["", ""]
+
+
+def test_without_a_checksum_the_server_s_version_lets_it_go_on(server: Server, place: Path) -> None:
+    server.version, server.cuts = '"one"', [300_000, 100_000]
+    download([server.url()], place)
+    assert place.read_bytes() == CONTENT and names(place) == ["weights.bin"]
+    assert [wanted for _, wanted in server.asked] == ["", "bytes=300000-", "bytes=400000-"]
+
+
+def test_a_file_that_changes_on_the_way_is_fetched_whole(server: Server, place: Path) -> None:
+    def change() -> None:
+        server.version, server.content = '"two"', CONTENT[::-1]
+
+    server.version, server.cuts = '"one"', [300_000]
+    download([server.url()], place, progress=lambda *_: change())
+    assert place.read_bytes() == CONTENT[::-1]
 
 
 def test_a_server_without_ranges_is_asked_for_the_whole(server: Server, place: Path) -> None:
