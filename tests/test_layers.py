@@ -35,6 +35,8 @@ TORCH_FREE = [
     "inception.weights.catalogue",
     "inception.runtime.pipeline",
     "inception.runtime.lower",
+    "inception.runtime.onnx_engine",
+    "inception.runtime.onnx_graph",
     "inception.runtime.openvino_engine",
     "inception.runtime.openvino_graph",
     "inception.prediction",

@@ -25,7 +25,7 @@ JsonOption = Annotated[
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 EngineOption = Annotated[
-    str, typer.Option(help="auto (the fastest that is installed), torch or openvino.")
+    str, typer.Option(help="auto (the fastest that is installed), torch, openvino or onnx.")
 ]
 ThreadsOption = Annotated[
     int | None, typer.Option(help="Threads to use; as many as there are cores by default.")

@@ -17,7 +17,11 @@ from inception.runtime.program import DEFAULT_OUTPUTS, Floats
 if TYPE_CHECKING:
     from inception.runtime.program import Program
 
-ENGINES = ("auto", "torch", "openvino")
+ENGINES = ("auto", "torch", "openvino", "onnx")
+PACKAGES = {  # what an engine needs, and the extra that has it
+    "openvino": (("openvino",), "fast"),
+    "onnx": (("onnx", "onnxruntime"), "onnx"),
+}
 MODES = ("throughput", "latency")
 Mode = Literal["throughput", "latency"]
 
@@ -66,6 +70,8 @@ def create_engine(
     engine = pick_engine(engine, model, device)
     if engine == "torch":
         return _torch_engine(model, device, threads, outputs)
+    if engine == "onnx":
+        return _onnx_engine(model, threads, outputs)
     from inception.runtime.openvino_engine import OpenVINOEngine, read_openvino
 
     content = read_openvino(model) if is_exported(model) else read_program(model, outputs)
@@ -115,12 +121,21 @@ def pick_engine(engine: str, model: Path, device: str) -> str:
     if engine not in ENGINES:
         raise unknown("engine", engine, ENGINES)
     if engine == "auto":
-        on_cpu = device == "cpu" or (device == "auto" and not has_gpu())
-        fast = is_exported(model) or (on_cpu and find_spec("openvino"))
-        engine = "openvino" if fast else "torch"
+        engine = _fastest(model, device)
     if engine != "torch":
-        _check_cpu_engine(engine, device)
+        if device not in ("auto", "cpu"):
+            raise InputError(f"engine {engine} runs on the CPU; for --device {device} take torch")
+        check_installed(engine)
     return engine
+
+
+def _fastest(model: Path, device: str) -> str:
+    if model.suffix == ".onnx" and find_spec("onnxruntime"):
+        return "onnx"
+    if is_exported(model):
+        return "openvino"
+    on_cpu = device == "cpu" or (device == "auto" and not has_gpu())
+    return "openvino" if on_cpu and find_spec("openvino") else "torch"
 
 
 def has_gpu() -> bool:
@@ -149,8 +164,18 @@ def _torch_engine(model: Path, device: str, threads: int | None, outputs: Sequen
     )
 
 
-def _check_cpu_engine(engine: str, device: str) -> None:
-    if device not in ("auto", "cpu"):
-        raise InputError(f"engine {engine} runs on the CPU; for --device {device} take torch")
-    if find_spec(engine) is None:
-        raise InputError(f"engine {engine} is not installed: pip install 'inception[fast]'")
+def _onnx_engine(model: Path, threads: int | None, outputs: Sequence[str]) -> Engine:
+    from inception.runtime.onnx_engine import ONNXEngine
+
+    if model.suffix == ".xml":
+        raise InputError(f"{model} is OpenVINO's; take --engine openvino or auto")
+    content = model if is_exported(model) else read_program(model, outputs)
+    return ONNXEngine(content, outputs, threads=threads)
+
+
+def check_installed(engine: str) -> None:
+    """Raises ``InputError`` with the line to type where an engine's packages are missing."""
+    packages, extra = PACKAGES[engine]
+    missing = [package for package in packages if find_spec(package) is None]
+    if missing:
+        raise InputError(f"{missing[0]} is not installed: pip install 'inception[{extra}]'")

@@ -33,7 +33,7 @@ from inception.preprocessing import Preprocessing
 from inception.runtime import create_engine
 from inception.weights.model_file import ModelInfo, save_model
 
-ENGINES = ("openvino", "torch")
+ENGINES = ("torch", "openvino", "onnx")
 NORM = Norm(eps=1e-3)
 CONV = Conv(6, kernel=3)
 

@@ -1,0 +1,64 @@
+"""The second engine on a CPU: ONNX Runtime, from a model file or from an exported model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import onnxruntime as ort
+
+from inception.data.images import Picture
+from inception.data.loading import available_cores
+from inception.errors import InputError
+from inception.runtime import check_pictures, check_threads
+from inception.runtime.program import DEFAULT_OUTPUTS, PICTURES, Floats, Program, check_outputs
+
+QUIET = 3  # errors only: warnings are about what the optimiser left as it was
+
+
+class ONNXEngine:
+    """Runs a ``Program`` or an ``.onnx`` file on the CPU in the precision it is in.
+
+    Raises:
+        InputError: a file that ONNX Runtime cannot read, no such output, fewer than one thread.
+    """
+
+    name = "onnx"
+
+    def __init__(
+        self,
+        model: Program | Path,
+        outputs: Sequence[str] = DEFAULT_OUTPUTS,
+        *,
+        threads: int | None = None,
+    ) -> None:
+        check_threads(threads)
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads or available_cores()
+        options.log_severity_level = QUIET
+        try:
+            self._session = ort.InferenceSession(
+                _content(model), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:
+            if type(error).__module__.startswith("onnxruntime"):  # its errors share no class
+                raise InputError(f"{model}: ONNX Runtime cannot read it: {error}") from error
+            raise
+        check_outputs(outputs, [value.name for value in self._session.get_outputs()])
+        self._outputs = list(outputs)
+        self._size = int(self._session.get_inputs()[0].shape[1])
+
+    def run(self, pictures: Picture) -> dict[str, Floats]:
+        """The named outputs of ``uint8 [N, size, size, 3]``."""
+        check_pictures(pictures, self._size)
+        values = self._session.run(self._outputs, {PICTURES: pictures})
+        return dict(zip(self._outputs, values, strict=True))
+
+
+def _content(model: Program | Path) -> str | bytes:
+    if isinstance(model, Path):
+        return str(model)
+    from inception.runtime.onnx_graph import onnx_model
+
+    content: bytes = onnx_model(model).SerializeToString()
+    return content
