@@ -26,6 +26,7 @@ from inception.weights.model_file import read_info
 if TYPE_CHECKING:
     from inception.weights.model_file import Model
 
+MODEL_FILES = (".safetensors", ".xml", ".onnx")
 RUN_MODEL = "model.safetensors"  # a run folder's best weights
 SPARE = 2  # fast decoding leaves each side so many times what the network is shown
 SHIPPED = "cats-and-dogs"  # the trained model that comes with the package
@@ -33,7 +34,10 @@ SHIPPED_FILE = Path(__file__).parent / "weights" / f"{SHIPPED}.safetensors"
 
 
 def find_model(name: str | Path) -> Path:
-    """The file of a MODEL: a ``.safetensors``, a run folder, a catalogue tag, ``cats-and-dogs``.
+    """The file of a MODEL.
+
+    A ``.safetensors``, an exported ``.xml`` or ``.onnx``, a run folder, a catalogue tag, or
+    ``cats-and-dogs``.
 
     Raises:
         InputError: nothing there, a tag that was not pulled, or an architecture's name, which has
@@ -67,7 +71,7 @@ def is_model(name: str | Path) -> bool:
     """Whether a command's argument is meant as a MODEL rather than as a picture."""
     path = Path(name)
     known = str(name) in (*MODELS, *CATALOGUE, SHIPPED)
-    return known or path.suffix == ".safetensors" or (path / RUN_MODEL).exists()
+    return known or path.suffix in MODEL_FILES or (path / RUN_MODEL).exists()
 
 
 def load(name: str | Path) -> Model:

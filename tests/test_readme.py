@@ -80,11 +80,11 @@ def test_every_command_in_the_documents_parses(line: tuple[str, ...]) -> None:
 
 def test_the_readme_shows_the_main_commands() -> None:
     shown = {words[1] for words in COMMANDS if words[0] == "README.md"}
-    assert {"data", "train", "evaluate", "predict", "models", "compare"} <= shown
+    assert {"data", "train", "evaluate", "predict", "export", "models", "compare"} <= shown
 
 
 @pytest.mark.parametrize(
-    "words", [["export", "runs/a"], ["train", "pets", "--epoch-count", "3"], ["data", "mend", "a"]]
+    "words", [["ship", "runs/a"], ["train", "pets", "--epoch-count", "3"], ["data", "mend", "a"]]
 )
 def test_a_command_or_option_that_is_none_is_found(words: list[str]) -> None:
     with pytest.raises((AssertionError, TyperException), match=r"no command|No such option"):

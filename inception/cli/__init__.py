@@ -12,6 +12,7 @@ from inception.cli.data import data_app
 from inception.cli.demo import demo
 from inception.cli.doctor import doctor
 from inception.cli.evaluate import evaluate
+from inception.cli.export import export
 from inception.cli.models import compare, models
 from inception.cli.predict import predict
 from inception.cli.reproduce import reproduce
@@ -28,7 +29,7 @@ app = typer.Typer(
     invoke_without_command=True,
     pretty_exceptions_enable=False,
 )
-for command in (models, compare, train, evaluate, predict, benchmark, reproduce, demo):
+for command in (models, compare, train, evaluate, predict, export, benchmark, reproduce, demo):
     app.command()(command)
 weights_app.command("list")(list_weights)
 weights_app.command()(pull)

@@ -13,12 +13,14 @@ import numpy as np
 from inception.data.images import Picture
 from inception.errors import InputError, unknown
 from inception.runtime.program import DEFAULT_OUTPUTS, Floats
+from inception.weights.model_file import is_exported, read_info, read_weights
 
 if TYPE_CHECKING:
     from inception.runtime.program import Program
 
 ENGINES = ("auto", "torch", "openvino", "onnx")
-PACKAGES = {  # what an engine needs, and the extra that has it
+PACKAGES = {  # what an engine or precision needs, and the extra that has it
+    "int8": (("nncf",), "int8"),
     "openvino": (("openvino",), "fast"),
     "onnx": (("onnx", "onnxruntime"), "onnx"),
 }
@@ -78,11 +80,6 @@ def create_engine(
     return OpenVINOEngine(content, outputs, threads=threads, mode=mode)
 
 
-def is_exported(model: Path) -> bool:
-    """Whether a model's file was exported, so that it holds a graph and not a spec's weights."""
-    return model.suffix in (".xml", ".onnx")
-
-
 def read_program(model: Path, outputs: Sequence[str] = DEFAULT_OUTPUTS) -> Program:
     """The inference program of a ``.safetensors``; needs no torch.
 
@@ -90,7 +87,6 @@ def read_program(model: Path, outputs: Sequence[str] = DEFAULT_OUTPUTS) -> Progr
         InputError: the file is not ours, does not fit its description, or has no such output.
     """
     from inception.runtime.lower import lower
-    from inception.weights.model_file import read_info, read_weights
 
     info, weights = read_info(model), read_weights(model)
     try:
@@ -173,9 +169,9 @@ def _onnx_engine(model: Path, threads: int | None, outputs: Sequence[str]) -> En
     return ONNXEngine(content, outputs, threads=threads)
 
 
-def check_installed(engine: str) -> None:
-    """Raises ``InputError`` with the line to type where an engine's packages are missing."""
-    packages, extra = PACKAGES[engine]
+def check_installed(what: str) -> None:
+    """Raises ``InputError`` with the line to type where packages of ``PACKAGES`` are missing."""
+    packages, extra = PACKAGES[what]
     missing = [package for package in packages if find_spec(package) is None]
     if missing:
         raise InputError(f"{missing[0]} is not installed: pip install 'inception[{extra}]'")

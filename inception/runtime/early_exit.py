@@ -151,6 +151,8 @@ def create_exit_engine(
     )
     if is_exported(model):
         raise InputError(without)
+    if engine == "onnx":
+        raise InputError("only torch and openvino stop early, not onnx; leave out --engine")
     info, weights = read_info(model), read_weights(model)
     if not info.spec.aux or not any(name.startswith("aux.") for name in weights):
         raise InputError(without)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,13 @@ from inception.runtime.program import LUMA, PICTURES, Floats, Program, Step
 ACTIVATIONS = {"relu": ops.relu, "tanh": ops.tanh, "sigmoid": ops.sigmoid}
 
 
-def openvino_model(program: Program) -> ov.Model:
-    """A model from the program's start, any number of it, to the program's outputs by name."""
+def openvino_model(program: Program, metadata: Mapping[str, str] | None = None) -> ov.Model:
+    """A model from the program's start, any number of it, to the program's outputs by name.
+
+    Args:
+        program: the steps.
+        metadata: kept in the model's ``rt_info`` as it is.
+    """
     shape = program.start_shape or (program.size, program.size, 3)
     kind = np.uint8 if program.start == PICTURES else np.float32
     start = ops.parameter([-1, *shape], kind, name=program.start)
@@ -33,7 +38,10 @@ def openvino_model(program: Program) -> ov.Model:
         result = ops.result(values[name], name=output)
         result.output(0).get_tensor().set_names({output})
         results.append(result)
-    return ov.Model(results, [start], "inception")
+    model = ov.Model(results, [start], "inception")
+    for key, value in (metadata or {}).items():
+        model.set_rt_info(value, [key])
+    return model
 
 
 def _node(step: Step, inputs: Sequence[Any]) -> Any:
@@ -124,7 +132,10 @@ def _regions(step: p.Regions, x: Any) -> Any:
 def _response_norm(step: p.ResponseNorm, x: Any) -> Any:
     """The power -3/4 is two square roots, which cost a fraction of a power."""
     places = ([1, 1], [0, 0], [0, 0], [1, 1])
-    sums = ops.convolution(ops.multiply(x, x), _constant(step.band), *places)
+    squares = ops.multiply(x, x)
+    sums = ops.convolution(squares, _constant(step.band), *places)
+    for node, part in ((squares, "squares"), (sums, "sums")):  # known by name where int8 is made
+        node.set_friendly_name(f"{step.name}.{part}")
     sums = ops.add(sums, np.float32(step.k))
     if step.beta != 0.75:
         return ops.multiply(x, ops.power(sums, np.float32(-step.beta)))

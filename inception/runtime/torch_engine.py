@@ -66,6 +66,7 @@ class TorchEngine:
         fast = fast and self.device.type == "cuda"
         module = ProgramModule(program, dtype=torch.bfloat16 if fast else torch.float32)
         self._module = module.to(self.device)
+        self._module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if fast:
             self._module.compile(mode="reduce-overhead", dynamic=False)
         self._outputs, self._size = tuple(program.outputs), program.size

@@ -42,8 +42,6 @@ class ProgramModule(nn.Module):
         for number, step in enumerate(program.steps):
             for name, values in _tensors(step).items():
                 tensor = torch.tensor(values).to(kept)  # a copy: a file's own memory is read-only
-                if tensor.dim() == 4:
-                    tensor = tensor.contiguous(memory_format=torch.channels_last)
                 self.register_buffer(f"{name}_{number}", tensor)
         last = {name: n for n, step in enumerate(program.steps) for name in step.inputs}
         self._done = [

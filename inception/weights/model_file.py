@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
 import numpy as np
 import numpy.typing as npt
@@ -122,11 +124,7 @@ def read_info(path: Path) -> ModelInfo:
     """
     if not path.is_file():
         raise InputError(f"no such model file: {path}")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: not a safetensors file ({error})") from error
+    metadata = _METADATA.get(path.suffix, _safetensors_metadata)(path)
     if KEY not in metadata:
         raise InputError(
             f"{path} does not say which network it holds, as files of inception's do; "
@@ -136,6 +134,44 @@ def read_info(path: Path) -> ModelInfo:
         return ModelInfo.from_json(json.loads(metadata[KEY]))
     except (InputError, ValueError) as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def is_exported(path: Path) -> bool:
+    """Whether a model's file was exported: it holds a graph instead of weights by name."""
+    return path.suffix in _METADATA
+
+
+def _safetensors_metadata(path: Path) -> Mapping[str, str]:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: not a safetensors file ({error})") from error
+
+
+def _openvino_metadata(path: Path) -> Mapping[str, str]:
+    """What lies in the ``rt_info`` of the whole model."""
+    try:
+        root = ElementTree.parse(path).getroot()
+    except (ElementTree.ParseError, OSError) as error:
+        raise InputError(f"{path}: not an OpenVINO model ({error})") from error
+    return {entry.tag: entry.get("value", "") for entry in root.findall("rt_info/*")}
+
+
+def _onnx_metadata(path: Path) -> Mapping[str, str]:
+    if find_spec("onnx") is None:
+        raise InputError("onnx is not installed: pip install 'inception[onnx]'")
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except (DecodeError, OSError) as error:
+        raise InputError(f"{path}: not an ONNX model ({error})") from error
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
+_METADATA = {".xml": _openvino_metadata, ".onnx": _onnx_metadata}
 
 
 def save_model(
@@ -159,6 +195,8 @@ def replace_info(path: Path, info: ModelInfo) -> None:
     """Gives a model file another description; its tensors stay as they are."""
     from safetensors.torch import load_file, save_file
 
+    if is_exported(path):
+        raise InputError(f"{path} was exported and stays as it is; change what it came from")
     tensors = load_file(path)
     with replacing(path) as beside:
         save_file(tensors, beside, metadata={KEY: json.dumps(info.to_json())})
@@ -176,6 +214,8 @@ def load_model(path: Path, *, aux: bool = True) -> Model:
     """
     from inception.models.build import build_empty
 
+    if is_exported(path):
+        raise InputError(f"{path} was exported and has no torch network; take what it came from")
     info = read_info(path)
     weights = load_weights(path)
     if not aux or not any(name.startswith("aux.") for name in weights):

@@ -1,0 +1,69 @@
+"""``inception export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from inception.cli.output import JsonOption, QuietOption, ThreadsOption
+
+
+def export(
+    model: Annotated[
+        str, typer.Argument(help="A .safetensors file, a run folder or cats-and-dogs.")
+    ],
+    format: Annotated[str, typer.Option(help="openvino, onnx or pt2 (torch.export).")],
+    out: Annotated[
+        Path, typer.Option(metavar="PATH", help="The file: model.xml, model.onnx or model.pt2.")
+    ],
+    precision: Annotated[
+        str, typer.Option(help="fp32, fp16 (weights of half the size) or int8.")
+    ] = "fp32",
+    calibrate: Annotated[
+        str | None,
+        typer.Option(metavar="DATA", help="Pictures to measure int8's ranges on."),
+    ] = None,
+    check: Annotated[
+        str | None,
+        typer.Option(metavar="DATA", help="Pictures to compare on; those of --calibrate if none."),
+    ] = None,
+    max_drop: Annotated[
+        float, typer.Option(min=0, help="Points of accuracy that may be lost.")
+    ] = 0.5,
+    threads: ThreadsOption = None,
+    json: JsonOption = None,
+    quiet: QuietOption = False,
+) -> int:
+    """Writes a model for other programs once it has answered as torch does on real pictures.
+
+    The file takes uint8 pictures [N, size, size, 3] and gives probabilities; names, classes and
+    preprocessing are in it. Exit status 1, and no file, where it does not answer as it should.
+    """
+    from inception.cli.output import write_json
+    from inception.export import certificate_files
+    from inception.export import export as run
+
+    certificate = run(
+        model,
+        format,
+        out,
+        precision=precision,
+        calibrate=calibrate,
+        check=check,
+        max_drop=max_drop,
+        threads=threads,
+    )
+    if certificate is None:
+        typer.echo(f"{out}: written unchecked: give pictures to compare on, --check DATA", err=True)
+        return 0
+    write_json(certificate.to_json(), json)
+    if not quiet and json != "-":
+        typer.echo(certificate.to_text(), nl=False)
+    if certificate.failures:
+        typer.echo(f"refused, nothing written: {'; '.join(certificate.failures)}", err=True)
+        return 1
+    if not quiet:
+        typer.echo(f"written: {out}, {certificate_files(out)[1]}", err=True)
+    return 0

@@ -1,0 +1,29 @@
+"""The network as it was trained, module by module: what an export is held against."""
+
+import torch
+
+from inception.data.images import Picture
+from inception.data.loading import available_cores
+from inception.models.network import Normalise
+from inception.runtime import Floats
+from inception.runtime.program import PROBABILITIES
+from inception.weights.model_file import Model
+
+
+class Original:
+    """Runs a model's own modules; shares nothing with the programs that exports are made from."""
+
+    name = "torch"
+
+    def __init__(self, model: Model, threads: int | None = None) -> None:
+        torch.set_num_threads(threads or available_cores())
+        self._network = model.network.eval()
+        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._normalise = Normalise(model.preprocessing)
+        self._temperature = model.info.temperature
+
+    @torch.inference_mode()
+    def run(self, pictures: Picture) -> dict[str, Floats]:
+        """``probabilities [N, classes]`` of ``uint8 [N, H, W, 3]``."""
+        logits = self._network(self._normalise(torch.from_numpy(pictures))) / self._temperature
+        return {PROBABILITIES: logits.softmax(dim=1).numpy()}
