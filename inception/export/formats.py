@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, get_args
 from inception.data.images import Picture
 from inception.errors import InputError, unknown
 from inception.runtime import Engine, check_installed
-from inception.runtime.program import PICTURES, Floats, Program
+from inception.runtime.program import Floats, Program
 from inception.weights.model_file import KEY, ModelInfo
 
 Precision = Literal["fp32", "fp16", "int8"]
@@ -101,7 +101,7 @@ def write_pt2(content: Content, path: Path) -> None:
     size = content.program.size
     example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
     batch = {0: torch.export.Dim("N", min=1)}
-    exported = torch.export.export(module, (example,), dynamic_shapes={PICTURES: batch})
+    exported = torch.export.export(module, (example,), dynamic_shapes=(batch,))
     torch.export.save(exported, path, extra_files=content.metadata)
 
 

@@ -51,6 +51,7 @@ def quantise_onnx(
     import onnx
     from onnxruntime import quantization as q
 
+    logging.disable(logging.WARNING)  # it advises steps that the graph does not need
     q.quantize_static(
         model,
         str(path),
@@ -62,6 +63,7 @@ def quantise_onnx(
         op_types_to_quantize=["Conv", "Gemm", "MaxPool", "AveragePool", "Concat", "Add", "Slice"],
         nodes_to_exclude=kept_exact(program),
     )
+    logging.disable(logging.NOTSET)
     written = onnx.load(path)
     onnx.helper.set_model_props(written, {p.key: p.value for p in model.metadata_props})
     onnx.save(written, path)

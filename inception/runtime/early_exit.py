@@ -14,9 +14,10 @@ from inception.errors import InputError
 from inception.models.cost import cost
 from inception.models.exits import CLASSIFIER, exit_names
 from inception.models.spec import Spec
-from inception.runtime import Floats, check_pictures, is_exported, pick_engine
+from inception.runtime import Floats, check_pictures, pick_engine
 from inception.runtime.lower import Weights, lower
 from inception.runtime.program import PICTURES, PROBABILITIES, Program, needed
+from inception.weights.model_file import is_exported, read_info, read_weights
 
 TOLD, FEATURES = "told", "features"  # what a part of the network gives
 
@@ -141,8 +142,6 @@ def create_exit_engine(
     Raises:
         InputError: no such engine or device, or a model without heads.
     """
-    from inception.weights.model_file import read_info, read_weights
-
     check_confidence(confidence)
     engine = pick_engine(engine, model, device)
     without = (
