@@ -63,19 +63,11 @@ def export(
     """
     path, out = find_model(model), Path(out)
     chosen = find_format(format, precision, out)
-    if is_exported(path):
-        raise InputError(f"{path} was exported before; export what it came from")
-    if max_drop < 0:
-        raise InputError(f"max-drop is in points, from 0; got {max_drop:g}")
-    info = read_info(path)
+    _check(path, max_drop)
     place = check or calibrate
-    pictures = find_pictures(place, info.classes, CHECK_PICTURES) if place else None
-    content = Content(
-        read_program(path),
-        replace(info, spec=replace(info.spec, aux={})),
-        cast(Precision, precision),
-        _calibration(info, calibrate, threads) if precision == "int8" else (),
-    )
+    classes = read_info(path).classes
+    pictures = find_pictures(place, classes, CHECK_PICTURES) if place else None
+    content = _content(path, cast(Precision, precision), calibrate, threads)
     certificate = None
     with _folder_beside(out) as folder:
         written = folder / out.name
@@ -84,18 +76,29 @@ def export(
         if pictures is not None:
             certificate = Certificate.of(
                 _compared(path, chosen, written, pictures, threads),
-                model=str(model),
-                file=out.name,
-                format=format,
-                precision=precision,
-                bytes=size_of(files),
-                pictures_from=str(place),
-                max_drop=max_drop,
+                model=str(model), file=out.name, format=format, precision=precision,
+                bytes=size_of(files), pictures_from=str(place), max_drop=max_drop,
                 versions={p: version(p) for p in PACKAGES if find_spec(p)},
-            )
+            )  # fmt: skip
         if certificate is None or not certificate.failures:
             _move_in(files, out, certificate)
     return certificate
+
+
+def _check(path: Path, max_drop: float) -> None:
+    if is_exported(path):
+        raise InputError(f"{path} was exported before; export what it came from")
+    if max_drop < 0:
+        raise InputError(f"max-drop is in points, from 0; got {max_drop:g}")
+
+
+def _content(
+    path: Path, precision: Precision, calibrate: str | Path | None, threads: int | None
+) -> Content:
+    info = read_info(path)
+    shown = _calibration(info, calibrate, threads) if precision == "int8" else ()
+    without_heads = replace(info, spec=replace(info.spec, aux={}))
+    return Content(read_program(path), without_heads, precision, shown)
 
 
 def certificate_files(out: Path) -> tuple[Path, ...]:
