@@ -85,7 +85,7 @@ def test_a_mistake_is_one_line_and_nothing_is_written(published: Path, tmp_path:
         (("--background", "kep"), "did you mean 'keep'"),
         (("--classes", "nowhere.txt"), "cannot read class names from nowhere.txt"),
         (("--as", "googlenet_tvv"), "did you mean 'googlenet_tv'"),
-        (("--as", "nin"), "read from: caffe"),
+        (("--as", "nin"), "It fits --as googlenet_tv"),
         (("--out", "ours.pth"), "a model is a .safetensors file"),
     ],
 )

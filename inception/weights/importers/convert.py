@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -13,7 +14,7 @@ from torch import Tensor
 from inception.errors import InputError
 from inception.models.spec import Spec
 from inception.weights.imagenet import imagenet_names
-from inception.weights.importers import importers_for
+from inception.weights.importers import IMPORTERS, importers_for
 from inception.weights.importers.files import ForeignFile, open_file
 from inception.weights.importers.reading import Reading, read_as
 from inception.weights.model_file import ModelInfo
@@ -63,11 +64,13 @@ def convert(
     of_kind = [importer for importer in candidates if importer.kind == file.kind]
     if not of_kind:
         there = ", ".join(f"{i.dialect} ({i.kind} file)" for i in candidates)
-        raise InputError(f"{source} is a {file.kind} file; {model} is read from: {there}")
+        hint = _other_network(file, model)
+        raise InputError(f"{source} is a {file.kind} file; {model} is read from: {there}{hint}")
     readings = [read_as(importer, file) for importer in of_kind]
     reading = min(readings, key=lambda r: r.fit.faults)
     if reading.fit.faults:
-        raise InputError(f"{source}, read as {_title(reading)}: {reading.fit}")
+        hint = _other_network(file, model)
+        raise InputError(f"{source}, read as {_title(reading)}: {reading.fit}{hint}")
     spec, weights, notes = _without_background(reading, background)
     importer = reading.importer
     info = ModelInfo(
@@ -78,6 +81,16 @@ def convert(
     also = [r.importer.dialect for r in readings if r is not reading and not r.fit.faults]
     notes = (*_notes(reading, file, also), *notes)
     return Converted(_settled(weights, source), info, importer.dialect, notes)
+
+
+def _other_network(file: ForeignFile, model: str) -> str:
+    """The way out, where the file holds another network of ours whole."""
+    for importer in IMPORTERS:
+        if importer.kind == file.kind and importer.model != model:
+            with suppress(InputError):  # a graph says itself that it is another network's
+                if not read_as(importer, file).fit.faults:
+                    return f". It fits --as {importer.model}"
+    return ""
 
 
 def _title(reading: Reading) -> str:

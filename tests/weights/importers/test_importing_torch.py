@@ -148,6 +148,12 @@ def test_leftovers_are_named_and_counted(googlenet_file: Path) -> None:
     assert "misshapen fc.weight (9x7 for our 9x1024)" in message
 
 
+def test_the_network_that_fits_is_offered(googlenet_file: Path) -> None:
+    for model in ("googlenet", "vgg16"):
+        with pytest.raises(InputError, match=r"\. It fits --as googlenet_tv$"):
+            convert(googlenet_file, model=model)
+
+
 def test_a_file_without_heads_gives_a_model_without_heads(googlenet_file: Path) -> None:
     weights = torch.load(googlenet_file, weights_only=True)
     torch.save({n: w for n, w in weights.items() if not n.startswith("aux1.")}, googlenet_file)
