@@ -26,12 +26,12 @@ def list_weights(
     from fnmatch import fnmatch
 
     from inception.cli.output import write_json
-    from inception.errors import unknown
+    from inception.errors import InputError
     from inception.weights.catalogue import CATALOGUE
 
     entries = [entry for tag, entry in CATALOGUE.items() if fnmatch(tag, pattern)]
     if not entries:
-        raise unknown("public weights", pattern, CATALOGUE)
+        raise InputError(f"no tag matches {pattern}; without a pattern all are listed")
     write_json([entry.to_json() for entry in entries], json)
     if json != "-":
         _print_list(entries)

@@ -58,7 +58,7 @@ def doctor(
     if out is not None:
         patient.save(out, found.best.preprocessing, offset=found.best.offset)
         typer.echo(f"written: {out}", err=json == "-")
-    return 0 if found.agrees and not found.guessing else 1
+    return 0 if found.agrees and not (found.guessing or found.unlike) else 1
 
 
 class _Waiting:
@@ -96,6 +96,11 @@ def _print(found: Diagnosis, file: str, note: str, *, quiet: bool) -> None:
     if found.guessing:
         out.print(f"{file} answers no better than chance in any form that was tried")
         return
+    if found.unlike:
+        out.print(
+            "not to be relied on: in every form these pictures, too few or too odd, are unlike"
+        )
+        out.print("those of its training; show it more, or some with labels. The likeliest so far:")
     out.print(f"{file} expects: {_form(found.best)}")
     for other in found.trials[1 : found.equals]:
         out.print(f"  these pictures cannot tell it from: {_form(other)}")

@@ -63,6 +63,7 @@ CUTS: tuple[dict[str, Any], ...] = (
 )
 CHANCE = 2.0  # standard errors within which two forms count as equally good
 WEIGHT = 5.0  # of a misfit, found on cats-and-dogs with 40 to 200 pictures
+UNLIKE = 0.05  # misfit of 40 pictures of cats and dogs is 0.002 to 0.015, of 40 cats alone 0.1
 LEADERS = 2  # normalisations that are tried at other sizes
 SMALL = 128  # px at which all are tried: which is right hardly depends on the size
 BATCH = 32
@@ -169,6 +170,11 @@ class Diagnosis:
         surest_guess = math.log(self.classes)  # loss of equal probabilities
         return surest_guess <= float(self.best.losses.mean()) + CHANCE * error
 
+    @property
+    def unlike(self) -> bool:
+        """Whether, without labels, no form fits the batch norms: pictures too few or too odd."""
+        return self.best.losses is None and (self.best.misfit or 0.0) > UNLIKE
+
     def to_json(self) -> dict[str, Any]:
         """The diagnosis as JSON values."""
         return {
@@ -177,6 +183,7 @@ class Diagnosis:
             "says": None if self.said is None else self.said.to_json(),
             "agrees": self.agrees,
             "guessing": self.guessing,
+            "unlike": self.unlike,
             "as_good": [trial.to_json() for trial in self.trials[1 : self.equals]],
             "trials": [trial.to_json() for trial in self.trials],
         }

@@ -10,12 +10,13 @@ TF-slim's files from Intel's Open Model Zoo, which also mirrors some. Names such
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from inception.downloads import Checksum
-from inception.errors import InputError, unknown
+from inception.errors import InputError
 from inception.files import cache_folder
 from inception.models import MODELS
 from inception.preprocessing import Preprocessing
@@ -363,7 +364,9 @@ def find_published(tag: str) -> Published:
         InputError: there is none; the message offers the nearest.
     """
     if tag not in CATALOGUE:
-        raise unknown("public weights", tag, CATALOGUE)
+        close = get_close_matches(tag, CATALOGUE, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "`inception weights list` has all"
+        raise InputError(f"no public weights named {tag!r}; {hint}")
     return CATALOGUE[tag]
 
 

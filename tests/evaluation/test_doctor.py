@@ -73,7 +73,7 @@ def test_wrong_metadata_are_seen_through_without_labels(
         Image.fromarray(picture).save(pictures / f"{number}.png")
     found = diagnose(mistaken, pictures, 32)
     assert found.best.preprocessing == read_info(SHIPPED_FILE).preprocessing
-    assert not found.agrees and found.best.losses is None
+    assert not found.agrees and found.best.losses is None and not found.unlike
 
 
 @pytest.fixture
@@ -129,6 +129,12 @@ def trial(
     each = tells + np.array([0.1, -0.1, 0.1, -0.1], np.float32) * (size != 224)
     array = None if losses is None else np.array(losses, np.float32)
     return Trial(Preprocessing(size), "", 0, None, 0.5, misfit, each, array)
+
+
+def test_odd_pictures_without_labels_are_said_to_prove_nothing() -> None:
+    odd, fine = trial(None, 0.45), trial(None, 0.01)
+    assert Diagnosis((odd,), 1, None, 4, 2).unlike and not Diagnosis((fine,), 1, None, 4, 2).unlike
+    assert not Diagnosis((trial([0.1, 0.2, 0.1, 0.2], 0.45),), 1, None, 4, 2).unlike
 
 
 def test_labels_decide_and_sure_answers_do_not() -> None:
