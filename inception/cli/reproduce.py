@@ -37,6 +37,7 @@ def reproduce(
         str | None, typer.Option(help="Run folder of a card that trains; or of all ablations.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Of each ablation.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of each ablation.")] = None,
     markdown: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the claims as a page.")
     ] = None,
@@ -48,13 +49,14 @@ def reproduce(
     """Reruns a card and compares, exit 1 on a miss; or checks claims, or runs ablations."""
     if markdown is not None and name != CLAIMS:
         raise InputError("--markdown is of the claims: inception reproduce claims --markdown FILE")
-    if epochs is not None and name != ABLATIONS:
-        raise InputError("--epochs is of the ablations: inception reproduce ablations --epochs N")
+    if (epochs, seed) != (None, None) and name != ABLATIONS:
+        raise InputError("--epochs and --seed are of the ablations: inception reproduce ablations")
     if name == ABLATIONS:
         from inception.cli.ablations import ablations
 
         place = None if out is None else Path(out)
-        options: dict[str, Any] = {"epochs": epochs, "device": device, "threads": threads}
+        machine: dict[str, Any] = {"device": device, "threads": threads}
+        options = {"epochs": epochs, "seed": seed or 0, **machine}
         return ablations(place, data, json, quiet=quiet, **options)
     if name == CLAIMS:
         return _claims(markdown, json, quiet=quiet)

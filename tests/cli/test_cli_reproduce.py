@@ -48,6 +48,8 @@ def test_a_narrow_terminal_gets_paragraphs(monkeypatch: pytest.MonkeyPatch) -> N
     ("arguments", "message"),
     [
         (["digit"], "no card named 'digit'; did you mean 'digits'?"),
+        (["digits", "--epochs", "3"], "--epochs and --seed are of the ablations"),
+        (["ablations", "--data", "missing"], "no such file or folder: missing"),
         (["digits", "--markdown", "a.md"], "--markdown is of the claims"),
         (["cats-and-dogs", "--out", "a", "--data", "b"], "trains nothing; leave out --out"),
         (["ants-bees", "--data", "missing"], "there is no missing/ants-bees"),
