@@ -40,8 +40,9 @@ def open_file(path: Path) -> ForeignFile:
     """
     from inception.weights.importers import caffe_file, keras_file, tensorflow_file, torch_file
 
-    index = path.with_name(f"{path.name}.index")
-    if not path.is_file() and index.is_file():  # a checkpoint is called by what its files share
+    prefix, data, _ = path.name.partition(".data-")
+    index = path.with_name(f"{prefix}.index")  # of a checkpoint, called by what its files share
+    if index.is_file() and (data or not path.is_file()):
         path = index
     if not path.is_file():
         raise InputError(f"no such file: {path}")

@@ -115,10 +115,11 @@ def write_checkpoint(form: str, arrays: dict[str, np.ndarray], folder: Path) -> 
         prefix.write_bytes(tensorflow_files.first_form(arrays))
         return prefix
     index = tensorflow_files.second_form(arrays, prefix, shards=2 if "shards" in form else 1)
-    return prefix if form == "prefix" else index
+    names = {"prefix": prefix.name, "data": f"{prefix.name}.data-00000-of-00001"}
+    return prefix.with_name(names.get(form, index.name))
 
 
-@pytest.mark.parametrize("form", ["one file", "index", "prefix", "two shards"])
+@pytest.mark.parametrize("form", ["one file", "index", "prefix", "data", "two shards"])
 def test_checkpoints_of_both_forms_round_trip(
     form: str, slim_v1: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
