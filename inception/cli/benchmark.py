@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,27 +16,38 @@ if TYPE_CHECKING:
 
 DEFAULT = "googlenet_bn"
 BATCH_SIZES = "1,8,32"
+ENGINES = ("openvino", "onnx", "torch")
+PRECISIONS = ("fp32", "int8")
+EXPORTED_IN = {".xml": "openvino", ".onnx": "onnx"}
+NOISE = 8  # pictures to make an int8 model of: its speed does not depend on them
+
+ModelsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[MODEL]...",
+        help=f"Models, or architectures with fresh weights; {DEFAULT} where left out.",
+        show_default=False,
+    ),
+]
+AgainstOption = Annotated[
+    str | None, typer.Option(help="torchvision: its eager model, measured in the same turns.")
+]
+PicturesOption = Annotated[
+    Path | None, typer.Option(help="A folder of pictures to classify from their files too.")
+]
 
 
 def benchmark(
-    models: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[MODEL]...",
-            help=f"Models, or architectures with fresh weights; {DEFAULT} where left out.",
-            show_default=False,
-        ),
-    ] = None,
+    models: ModelsArgument = None,
     engines: Annotated[
-        str | None, typer.Option(help="As torch,openvino; all that are installed by default.")
+        str | None, typer.Option(help="As torch,openvino,onnx; all that are installed by default.")
+    ] = None,
+    precisions: Annotated[
+        str | None, typer.Option(help="As fp32,int8; all that can be made by default.")
     ] = None,
     batch_sizes: Annotated[str, typer.Option(help="Pictures in one run.")] = BATCH_SIZES,
-    against: Annotated[
-        str | None, typer.Option(help="torchvision: its eager model, measured in the same turns.")
-    ] = None,
-    pictures: Annotated[
-        Path | None, typer.Option(help="A folder of pictures to classify from their files too.")
-    ] = None,
+    against: AgainstOption = None,
+    pictures: PicturesOption = None,
     seconds: Annotated[float, typer.Option(min=0, help="To measure each row for.")] = 2,
     plot: Annotated[Path | None, typer.Option(help="Draw the speeds, a PNG.")] = None,
     device: DeviceOption = "auto",
@@ -60,7 +71,12 @@ def benchmark(
         device=device,
         threads=threads,
     )
-    made = _candidates(models or [DEFAULT], _engines(engines, device))
+    made = _candidates(
+        models or [DEFAULT],
+        _names(engines, "engine", ENGINES),
+        _names(precisions, "precision", PRECISIONS),
+        device,
+    )
     with made as candidates, progress(quiet=quiet) as bar:
         task = bar.add_task("measuring in turns", total=steps(candidates, how))
         result = compare_speed(candidates, how, tell=lambda: bar.advance(task))
@@ -96,21 +112,16 @@ def _known(against: str | None) -> str | None:
     return against
 
 
-def _engines(names: str | None, device: str) -> list[str]:
-    from importlib.util import find_spec
-
+def _names(text: str | None, kind: str, known: Sequence[str]) -> list[str] | None:
     from inception.errors import unknown
-    from inception.runtime import ENGINES
 
-    all_of_them = [name for name in ENGINES if name != "auto"]
-    if names is None:
-        installed = [name for name in all_of_them if find_spec(name)]
-        return ["torch"] if device == "cuda" else installed
-    wanted = names.replace(" ", "").split(",")
-    for name in wanted:
-        if name not in all_of_them:
-            raise unknown("engine", name, all_of_them)
-    return wanted
+    if text is None:
+        return None
+    names = text.replace(" ", "").split(",")
+    for name in names:
+        if name not in known:
+            raise unknown(kind, name, known)
+    return names
 
 
 def _files(folder: Path) -> tuple[str, ...]:
@@ -138,21 +149,77 @@ def _files(folder: Path) -> tuple[str, ...]:
 
 
 @contextmanager
-def _candidates(models: list[str], engines: list[str]) -> Iterator[list[Candidate]]:
-    """Every model in every engine; fresh weights lie in a folder that goes away."""
+def _candidates(
+    models: list[str], engines: list[str] | None, precisions: list[str] | None, device: str
+) -> Iterator[list[Candidate]]:
+    """Every model in every engine and precision; files made for it lie in a folder that goes."""
     from tempfile import TemporaryDirectory
 
     from inception.benchmark.compare import Candidate
+    from inception.errors import InputError
     from inception.prediction import find_model
-    from inception.weights.model_file import read_info
+    from inception.weights.model_file import is_exported, read_info
 
     with TemporaryDirectory() as folder:
         candidates = []
         for name in models:
             path = _fresh(name, Path(folder)) or find_model(name)
             spec = read_info(path).spec
-            candidates += [Candidate(name, path, spec, engine) for engine in engines]
+            if is_exported(path):
+                forms = [(EXPORTED_IN[path.suffix], _exported_precision(path), path)]
+            else:
+                forms = list(_forms(path, Path(folder), engines, precisions, device))
+            candidates += [Candidate(name, place, spec, e, p) for e, p, place in forms]
+        if not candidates:
+            raise InputError("only openvino and onnx run int8; leave out --engines or --precisions")
         yield candidates
+
+
+def _forms(
+    path: Path, folder: Path, engines: list[str] | None, precisions: list[str] | None, device: str
+) -> Iterator[tuple[str, str, Path]]:
+    """Engine, precision and file of every way to run a model; without names, of all installed."""
+    from inception.runtime import has_gpu
+
+    on_gpu = device == "cuda" or (device == "auto" and has_gpu())
+    for engine in engines or (["torch"] if device == "cuda" else _installed(ENGINES)):
+        if not precisions or "fp32" in precisions:
+            yield engine, "bf16" if on_gpu and engine == "torch" else "fp32", path
+        if engine == "torch":
+            continue
+        if "int8" in precisions if precisions else _installed(["int8"]):
+            yield engine, "int8", _int8(path, engine, folder)
+
+
+def _installed(parts: Iterable[str]) -> list[str]:
+    """Engines, or int8, whose packages are there."""
+    from importlib.util import find_spec
+
+    from inception.runtime import PACKAGES
+
+    return [part for part in parts if all(map(find_spec, PACKAGES.get(part, ((), ""))[0]))]
+
+
+def _int8(path: Path, engine: str, folder: Path) -> Path:
+    """The model in int8 as ``inception export`` writes it, but for ranges measured on noise."""
+    from inception.benchmark.ways import noise
+    from inception.export.formats import FORMATS, Content
+    from inception.runtime import check_installed, read_program
+    from inception.weights.model_file import read_info
+
+    for part in (engine, "int8"):
+        check_installed(part)
+    info, chosen = read_info(path), FORMATS[engine]
+    shown = list(noise(NOISE, info.preprocessing.size)[:, None])
+    made = folder / f"{path.stem}-{len(list(folder.iterdir()))}{chosen.suffix}"
+    chosen.write(Content(read_program(path), info, "int8", shown), made)
+    return made
+
+
+def _exported_precision(path: Path) -> str:
+    """``int8`` where an exported graph has operations that quantise."""
+    graph = path.read_bytes()
+    return "int8" if b"FakeQuantize" in graph or b"QuantizeLinear" in graph else "fp32"
 
 
 def _fresh(name: str, folder: Path) -> Path | None:
@@ -180,11 +247,11 @@ def _table(result: Comparison, how: Conditions) -> Any:
     columns = ["model", "engine", "precision", "batch", "pictures/s", "p50 ms", "p99 ms"]
     columns += ["peak MB", "GMAC/s", "of ceiling"]
     if how.against:
-        columns.append(f"× {how.against}")
+        columns.insert(5, "×")
     if how.files:
         columns.append("from files/s")
     if how.files and how.against:
-        columns.append(f"× {how.against}")
+        columns.append("×")
     return table(columns, [_cells(row, result, how) for row in result.rows], left=3)
 
 
@@ -196,7 +263,7 @@ def _cells(row: Row, result: Comparison, how: Conditions) -> list[str]:
     cells.append("–" if share is None else f"{100 * share:.0f} %")
     rival = _rival(row, result)
     if how.against:
-        cells.append(_times(row.images_per_second, rival.images_per_second if rival else None))
+        cells.insert(5, _times(row.images_per_second, rival.images_per_second if rival else None))
     if how.files:
         cells.append(f"{row.files_per_second or 0:,.1f}")
     if how.files and how.against:
@@ -221,4 +288,5 @@ def _machine(result: Comparison, how: Conditions) -> str:
     reached = ", ".join(f"{p} {c / 1e9:,.0f} GMAC/s" for p, c in result.ceilings.items())
     threads = how.threads or available_cores()
     files = f"; {len(how.files)} files" if how.files else ""
-    return f"{threads} threads; the machine's own matrix product: {reached}{files}"
+    rival = f"; ×: as fast as {how.against}" if how.against else ""
+    return f"{threads} threads; the machine's own matrix product: {reached}{files}{rival}"

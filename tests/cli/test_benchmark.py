@@ -21,13 +21,17 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_table_json_and_plot_of_a_fresh_network(tmp_path: Path, colours: Path) -> None:
-    wanted = ["googlenet_small", "--engines", "torch", "--batch-sizes", "2", "--seconds", "0"]
+    wanted = ["googlenet_small", "--engines", "torch,openvino", "--batch-sizes", "2"]
+    wanted += ["--precisions", "int8,fp32", "--seconds", "0"]
     outputs = ["--json", str(tmp_path / "a.json"), "--plot", str(tmp_path / "a.png")]
     done = run(*wanted, *outputs, "--pictures", str(colours / "val"), "--threads", "1")
     assert done.returncode == 0, done.stderr
-    (row,) = json.loads((tmp_path / "a.json").read_text())
+    rows = json.loads((tmp_path / "a.json").read_text())
+    forms = [("torch", "fp32"), ("openvino", "fp32"), ("openvino", "int8")]
+    assert [(row["engine"], row["precision"]) for row in rows] == forms
+    row = rows[0]
     assert list(row)[: len(KEYS)] == KEYS
-    assert (row["name"], row["engine"], row["precision"]) == ("googlenet_small", "torch", "fp32")
+    assert row["name"] == "googlenet_small" and row["batch"] == 2
     assert row["images_per_second"] == pytest.approx(2000 / row["latency_ms_p50"])
     assert row["macs_per_second"] == pytest.approx(1_562_157_056 * row["images_per_second"])
     assert row["latency_ms_p99"] >= row["latency_ms_p50"] > 0 and row["files_per_second"] > 0
@@ -45,6 +49,8 @@ def test_table_json_and_plot_of_a_fresh_network(tmp_path: Path, colours: Path) -
         (["--batch-sizes", "0"], "--batch-sizes are whole numbers"),
         (["--against", "timm"], "no rival named 'timm'"),
         (["--engines", "trch"], "no engine named 'trch'; did you mean 'torch'?"),
+        (["--precisions", "int4"], "no precision named 'int4'"),
+        (["--precisions", "int8", "--engines", "torch"], "only openvino and onnx run int8"),
         (["--pictures", "missing"], "no such file or folder: missing"),
         (["googlenet_small", "--against", "torchvision"], "torchvision has no googlenet_small"),
     ],
