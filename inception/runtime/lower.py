@@ -157,8 +157,8 @@ class _Lowering:
             case Pool():
                 return self._pool(layer, x, at, name)
             case LocalResponseNorm(size=size, alpha=alpha, beta=beta, k=k):
-                band = _band(at.shape.channels, size) * np.float32(alpha / size)
-                return self._add(p.ResponseNorm(name, (x,), band, k, beta))
+                channels = at.shape.channels
+                return self._add(p.ResponseNorm(name, (x,), channels, size, alpha, beta, k))
             case Linear():
                 return self._add(self._multiply(layer, x, at, name))
             case Activation(kind=kind):
@@ -310,10 +310,3 @@ def _pointwise(conv: Conv) -> bool:
 def _spans(n: int, grid: int) -> tuple[tuple[int, int], ...]:
     """The adaptive windows over ``n`` values."""
     return tuple((i * n // grid, -(-(i + 1) * n // grid)) for i in range(grid))
-
-
-def _band(channels: int, size: int) -> Floats:
-    """``[C, C, 1, 1]``: ones where a channel is within the window of another."""
-    offset = np.subtract.outer(np.arange(channels), np.arange(channels))
-    band = (offset <= size // 2) & (offset >= -((size - 1) // 2))
-    return band.astype(np.float32)[:, :, None, None]

@@ -96,15 +96,20 @@ class Regions(Step):
 
 @dataclass(frozen=True, eq=False)
 class ResponseNorm(Step):
-    """``x / (k + sum of squares) ** beta``, the sum over neighbouring channels.
+    """``x / (k + alpha / size * sum of squares) ** beta``, the sum over neighbouring channels."""
 
-    Attributes:
-        band: ``[C, C, 1, 1]``, a 1x1 convolution of the squares: alpha / size on a band.
-    """
-
-    band: Floats
-    k: float
+    channels: int
+    size: int
+    alpha: float
     beta: float
+    k: float
+
+    @property
+    def band(self) -> Floats:
+        """``[C, C, 1, 1]``: the sum as a 1x1 convolution of the squares, alpha / size in it."""
+        offset = np.subtract.outer(np.arange(self.channels), np.arange(self.channels))
+        near = (offset <= self.size // 2) & (offset >= -((self.size - 1) // 2))
+        return near.astype(np.float32)[:, :, None, None] * np.float32(self.alpha / self.size)
 
 
 @dataclass(frozen=True, eq=False)
