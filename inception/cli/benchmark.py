@@ -24,7 +24,7 @@ NOISE = 8  # pictures to make an int8 model of: its speed does not depend on the
 ModelsArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[MODEL]...",
+        metavar="MODEL",
         help=f"Models, or architectures with fresh weights; {DEFAULT} where left out.",
         show_default=False,
     ),
@@ -57,8 +57,8 @@ def benchmark(
 ) -> None:
     """Measures how fast models run, engine by engine, and what share of the machine that takes.
 
-    Everything runs in turns, in processes of its own; what is given are medians. p99 is the
-    slowest run where there were fewer than a hundred.
+    Everything runs in turns, in processes of its own; what is given are medians. Where there were
+    fewer than a hundred runs, p99 is close to the slowest.
     """
     from inception.benchmark.compare import Conditions, compare_speed, steps
     from inception.cli.output import console, progress, write_json
