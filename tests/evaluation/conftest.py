@@ -20,7 +20,14 @@ SEVEN = ("blue", "green", "black", "red", "grey", "white", "pink")
 def make_model(tmp_path: Path) -> Callable[..., Path]:
     """Gives the file of a convolution, an average over the picture, and a linear layer."""
 
-    def make(seed: int, *, size: int = 16, width: int = 4, classes: Sequence[str] = SEVEN) -> Path:
+    def make(
+        seed: int,
+        *,
+        size: int = 16,
+        width: int = 4,
+        classes: Sequence[str] = SEVEN,
+        scale: float = 1.0,
+    ) -> Path:
         torch.manual_seed(seed)
         spec = Spec(
             "tiny",
@@ -30,7 +37,9 @@ def make_model(tmp_path: Path) -> Callable[..., Path]:
             preprocessing=Preprocessing(size=size),
         )
         shapes = create_model(spec).state_dict()
-        weights = {n: torch.randn_like(w) * (w.dim() > 1) for n, w in shapes.items()}  # no bias
+        weights = {
+            n: scale * torch.randn_like(w) * (w.dim() > 1) for n, w in shapes.items()
+        }  # no bias
         path = tmp_path / f"{seed}.safetensors"
         save_model(path, weights, ModelInfo(spec, tuple(classes)))
         return path
