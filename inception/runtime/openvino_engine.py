@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from threading import Lock
 
@@ -26,10 +27,20 @@ def read_openvino(path: Path) -> ov.Model:
         InputError: OpenVINO cannot read it.
     """
     try:
-        return ov.Core().read_model(path)
+        return _core().read_model(path)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise InputError(f"{path}: OpenVINO cannot read it: {reason}") from error
+
+
+@cache
+def _core() -> ov.Core:
+    """One for the process, never freed.
+
+    Each gives the thread a stack for signals, and the one before it back when it goes. Of two that
+    go in the order they came, the second gives back freed memory, and the next Ctrl-C crashes.
+    """
+    return ov.Core()
 
 
 class OpenVINOEngine:
@@ -69,7 +80,6 @@ class OpenVINOEngine:
         self._shape = [side.get_length() for side in list(model.input(0).partial_shape)[1:]]
         self._threads = threads or available_cores()
         self._streams = self._threads if mode == "throughput" else 1
-        self._core = ov.Core()
         self._requests: dict[tuple[int, int], list[ov.InferRequest]] = {}  # by streams and share
         self._lock = Lock()
 
@@ -111,4 +121,4 @@ class OpenVINOEngine:
             "NUM_STREAMS": streams,
             "ENABLE_CPU_PINNING": False,  # containers would all be pinned to the same first cores
         }
-        return self._core.compile_model(model, "CPU", options)
+        return _core().compile_model(model, "CPU", options)
