@@ -62,8 +62,8 @@ def find_model(name: str | Path) -> Path:
             f"`inception train DATA --model {name}`, and give the run folder"
         )
     raise InputError(
-        f"no such model: {name}; give a .safetensors file, a run folder, {SHIPPED}, or a tag of "
-        "`inception weights list`"
+        f"no such model: {name}; give a {', '.join(MODEL_FILES)} file, a run folder, {SHIPPED}, or "
+        "a tag of `inception weights list`"
     )
 
 

@@ -204,7 +204,7 @@ def test_a_model_is_a_file_or_a_run_folder(model: Path) -> None:
     ("name", "message"),
     [
         ("googlenet", "googlenet is an architecture and has no weights: train it first"),
-        ("gogglenet", r"no such model: gogglenet; give a \.safetensors file, a run folder, "),
+        ("gogglenet", r"no such model: gogglenet; give a \.safetensors, \.xml, \.onnx file, "),
         ("{}", r"has no model\.safetensors"),
         ("{}/1-blue.png", "not a safetensors file"),
     ],
