@@ -38,12 +38,17 @@ class Timing:
 def interleave(
     ways: Mapping[Key, Run], *, rounds: int, clock: Clock = time.perf_counter
 ) -> dict[Key, Timing]:
-    """Runs each way once a round, in turn; each runs once before that without being timed."""
+    """Runs each way once a round, in turn; each runs once before that without being timed.
+
+    Every other round goes backwards: what a way leaves behind, threads that spin or cold caches,
+    is then not always felt by the same neighbour.
+    """
     for run in ways.values():
         run()
     took: dict[Key, list[float]] = {key: [] for key in ways}
-    for _ in range(rounds):
-        for key, run in ways.items():
+    for number in range(rounds):
+        turn = list(ways.items())
+        for key, run in reversed(turn) if number % 2 else turn:
             took[key] += repeat(run, 0, clock=clock)
     return {key: Timing(tuple(seconds)) for key, seconds in took.items()}
 

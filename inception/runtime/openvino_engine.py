@@ -88,12 +88,13 @@ class OpenVINOEngine:
         if self._start == PICTURES:
             check_pictures(pictures, self._shape[0])
         streams = self._streams if len(pictures) >= 2 * self._streams else 1
-        shares = np.array_split(pictures, streams)
+        shares = [np.ascontiguousarray(share) for share in np.array_split(pictures, streams)]
         with self._lock:
             even = len(pictures) % streams == 0
             requests = self._requests_for(streams, len(shares[0]) if even else ANY)
             for request, share in zip(requests, shares, strict=True):
-                request.start_async({self._start: np.ascontiguousarray(share)}, share_inputs=True)
+                request.set_input_tensor(ov.Tensor(share, shared_memory=True))
+                request.start_async()
             for request in requests:
                 request.wait()
             return {

@@ -33,7 +33,7 @@ def test_ways_take_turns_and_the_first_run_of_each_is_not_timed() -> None:
         "b": clock.taking("b", iter([9.0, 4.0, 4.0, 8.0])),
     }
     timings = interleave(ways, rounds=3, clock=clock)
-    assert clock.order == "ab" + "ab" * 3
+    assert clock.order == "ab" + "ab" + "ba" + "ab"
     assert timings["a"].seconds == (1, 2, 6) and timings["b"].seconds == (4, 4, 8)
     assert (timings["a"].median, timings["b"].median) == (2, 4)
     assert ratios(timings["b"], timings["a"]).median == 2  # of 4, 2 and 4/3
