@@ -12,6 +12,7 @@ from inception.benchmark.rounds import Run, interleave
 from inception.benchmark.usual_way import UsualWay, counterpart
 from inception.benchmark.workers import Way
 from inception.data.images import read_image
+from inception.errors import InputError
 from inception.models import MODELS
 from inception.preprocessing import Preprocessing
 from inception.runtime import create_engine
@@ -44,7 +45,8 @@ def main() -> None:
     options = arguments(__doc__, rounds=5, model="googlenet_bn")
     spec, files = MODELS[options.model], tuple(photographs())
     known = counterpart(spec.name)
-    assert known, f"torchvision has no {spec.name}"  # noqa: S101
+    if not known:
+        raise InputError(f"torchvision has no {spec.name}; take a model that it has")
     with TemporaryDirectory() as folder:
         model = fresh(spec, folder)
         ways: dict[str, Way] = {
