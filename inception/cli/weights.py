@@ -36,7 +36,7 @@ def convert(
             "--from",
             metavar="DIALECT",
             help="Whose file: torchvision, timm, gluon, cadene, facenet, fid, caffe, slim, "
-            "inception5h or keras; told by its contents without.",
+            "inception5h, keras or inception (our own names); told by its contents without.",
         ),
     ] = None,
     background: Annotated[

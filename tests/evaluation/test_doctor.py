@@ -1,7 +1,7 @@
 """The doctor finds what a network expects, whatever its file says, with labels and without."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,8 +96,8 @@ def plain(tmp_path: Path) -> Path:
 
 
 def test_an_offset_moves_the_classes_of_the_file_that_is_written(
-    make_model, odd_pictures: Path, tmp_path: Path
-) -> None:  # type: ignore[no-untyped-def]
+    make_model: Callable[..., Path], odd_pictures: Path, tmp_path: Path
+) -> None:
     patient = open_patient(make_model(0))
     patient.save(tmp_path / "out.safetensors", Preprocessing(16), offset=1)
     seven = patient.info.classes
@@ -119,7 +119,9 @@ def test_a_background_class_is_found_by_the_offset(plain: Path, tmp_path: Path) 
     assert found.best.misfit is None
 
 
-def test_a_network_that_only_guesses_is_said_to(make_model, odd_pictures: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_network_that_only_guesses_is_said_to(
+    make_model: Callable[..., Path], odd_pictures: Path
+) -> None:
     assert diagnose(make_model(0), odd_pictures, 21).guessing
 
 
