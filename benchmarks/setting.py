@@ -18,7 +18,7 @@ from inception.benchmark.rounds import Timing
 from inception.cli.output import console, table
 from inception.data.crops import views
 from inception.data.images import Picture, read_image
-from inception.data.loading import available_cores
+from inception.machine import available_cores
 from inception.models import MODELS, create_model
 from inception.models.spec import Spec
 from inception.runtime import read_program

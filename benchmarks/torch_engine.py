@@ -15,7 +15,7 @@ from torch.nn.utils import fuse_conv_bn_eval
 
 from inception.benchmark import import_torchvision
 from inception.benchmark.rounds import interleave
-from inception.data.loading import available_cores
+from inception.machine import available_cores
 from inception.models import MODELS
 from inception.models.network import Normalise
 from inception.runtime import create_engine

@@ -14,8 +14,8 @@ from typing import Any
 from PIL import Image
 
 from inception.benchmark.rounds import Run
-from inception.data.loading import available_cores
 from inception.errors import InputError
+from inception.machine import torch_threads
 from inception.preprocessing import Preprocessing
 
 
@@ -71,13 +71,13 @@ class UsualWay:
         from inception.runtime.torch_engine import pick_device
 
         device = pick_device(self.device)
-        torch.set_num_threads(self.threads or available_cores())
         model = _model(self.name, self.num_classes).eval().to(device)
         size = self.preprocessing.size
 
         @torch.inference_mode()
         def classify(x: torch.Tensor) -> list[int]:
-            labels: list[int] = model(x.to(device)).softmax(dim=1).argmax(dim=1).tolist()
+            with torch_threads(self.threads):
+                labels: list[int] = model(x.to(device)).softmax(dim=1).argmax(dim=1).tolist()
             return labels
 
         if not self.files:

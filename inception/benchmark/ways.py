@@ -10,7 +10,7 @@ import numpy as np
 
 from inception.benchmark.rounds import Run
 from inception.data.images import Picture
-from inception.data.loading import available_cores
+from inception.machine import torch_threads
 from inception.prediction import Predictor
 from inception.runtime import create_engine
 
@@ -96,7 +96,6 @@ class MatrixProduct:
         from inception.runtime.torch_engine import pick_device
 
         device = pick_device(self.device)
-        torch.set_num_threads(self.threads or available_cores())
         multiply = torch._int_mm if self.precision == "int8" else torch.mm
         a = torch.randint(-127, 128, (side, side), dtype=torch.int8)
         if self.precision != "int8":
@@ -104,7 +103,8 @@ class MatrixProduct:
         a = a.to(device)
 
         def run() -> None:
-            multiply(a, a.t())
+            with torch_threads(self.threads):
+                multiply(a, a.t())
             if device.type == "cuda":
                 torch.cuda.synchronize()
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
 from inception.benchmark.rounds import Key, Run, Timing, repeat
 from inception.errors import InputError
+from inception.machine import peak_memory_mb
 
 
 class Way(Protocol):
@@ -124,19 +123,3 @@ def _work(pipe: Connection, way: Way) -> None:
             pipe.send(peak_memory_mb() if seconds is None else repeat(run, seconds))
     except (EOFError, ConnectionError):
         return
-
-
-def peak_memory_mb() -> float:
-    """The most memory this process has held, in MB."""
-    status = Path("/proc/self/status")
-    if status.exists():  # unlike getrusage's, not inherited from the process that started this one
-        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        return int(lines["VmHWM"].split()[0]) * 1024 / 1e6
-    if sys.platform == "win32":
-        import psutil
-
-        return float(psutil.Process().memory_info().peak_wset) / 1e6
-    import resource  # not on Windows
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

@@ -283,7 +283,7 @@ def _times(one: float | None, other: float | None) -> str:
 
 
 def _machine(result: Comparison, how: Conditions) -> str:
-    from inception.data.loading import available_cores
+    from inception.machine import available_cores
 
     reached = ", ".join(f"{p} {c / 1e9:,.0f} GMAC/s" for p, c in result.ceilings.items())
     threads = how.threads or available_cores()

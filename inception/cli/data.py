@@ -35,7 +35,7 @@ def check(
     from inception.cli.output import write_json
     from inception.data.check import check_data
     from inception.data.datasets import open_data
-    from inception.data.loading import available_cores
+    from inception.machine import available_cores
 
     report = check_data(open_data(data), threads=threads or available_cores())
     write_json(report.to_json(), json)

@@ -6,13 +6,11 @@ What a batch holds depends on seed, epoch and index alone, never on the number o
 from __future__ import annotations
 
 import math
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -24,17 +22,6 @@ from inception.data.transforms import Augmentation, augment
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-def available_cores() -> int:
-    """Cores this process may use: its affinity, and the quota of its control group."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    quota = Path("/sys/fs/cgroup/cpu.max")
-    if quota.exists():
-        share, period = quota.read_text().split()
-        if share != "max":
-            return max(1, min(cores or 1, math.ceil(int(share) / int(period))))
-    return cores or 1
 
 
 def ordered_map(

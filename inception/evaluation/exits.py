@@ -15,8 +15,9 @@ import numpy.typing as npt
 from inception.data.crops import views
 from inception.data.datasets import Dataset, open_data
 from inception.data.images import Picture, UnreadableImageError
-from inception.data.loading import available_cores, ordered_map
+from inception.data.loading import ordered_map
 from inception.evaluation.evaluate import MAX_UNREADABLE, Progress, check_unreadable, no_progress
+from inception.machine import available_cores
 from inception.models.exits import exit_costs
 from inception.models.spec import Spec
 from inception.prediction import find_model

@@ -11,10 +11,11 @@ import numpy as np
 
 from inception.data.datasets import open_data
 from inception.data.images import Picture, UnreadableImageError, read_image
-from inception.data.loading import available_cores, ordered_map
+from inception.data.loading import ordered_map
 from inception.data.sources import Source, pictures_at
 from inception.errors import InputError
 from inception.evaluation.metrics import Labels
+from inception.machine import available_cores
 from inception.weights.imagenet import imagenet_classes
 
 MOST_KEPT = 1 << 30  # bytes of decoded pictures; the others are decoded again each time

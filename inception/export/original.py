@@ -3,7 +3,7 @@
 import torch
 
 from inception.data.images import Picture
-from inception.data.loading import available_cores
+from inception.machine import torch_threads
 from inception.models.network import Normalise
 from inception.runtime import Floats
 from inception.runtime.program import PROBABILITIES
@@ -16,7 +16,7 @@ class Original:
     name = "torch"
 
     def __init__(self, model: Model, threads: int | None = None) -> None:
-        torch.set_num_threads(threads or available_cores())
+        self._threads = threads
         self._network = model.network.eval()
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._normalise = Normalise(model.preprocessing)
@@ -25,5 +25,6 @@ class Original:
     @torch.inference_mode()
     def run(self, pictures: Picture) -> dict[str, Floats]:
         """``probabilities [N, classes]`` of ``uint8 [N, H, W, 3]``."""
-        logits = self._network(self._normalise(torch.from_numpy(pictures))) / self._temperature
+        with torch_threads(self._threads):
+            logits = self._network(self._normalise(torch.from_numpy(pictures))) / self._temperature
         return {PROBABILITIES: logits.softmax(dim=1).numpy()}

@@ -8,8 +8,8 @@ from pathlib import Path
 import onnxruntime as ort
 
 from inception.data.images import Picture
-from inception.data.loading import available_cores
 from inception.errors import InputError
+from inception.machine import available_cores
 from inception.runtime import check_pictures, check_threads
 from inception.runtime.program import DEFAULT_OUTPUTS, PICTURES, Floats, Program, check_outputs
 

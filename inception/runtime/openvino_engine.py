@@ -11,8 +11,8 @@ import numpy as np
 import openvino as ov
 
 from inception.data.images import Picture
-from inception.data.loading import available_cores
 from inception.errors import InputError
+from inception.machine import available_cores
 from inception.runtime import Mode, check_pictures, check_threads
 from inception.runtime.program import DEFAULT_OUTPUTS, PICTURES, Floats, Program, check_outputs
 

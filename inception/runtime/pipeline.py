@@ -13,7 +13,8 @@ import numpy as np
 
 from inception.data.crops import check_crops, views
 from inception.data.images import Picture, UnreadableImageError
-from inception.data.loading import available_cores, ordered_map
+from inception.data.loading import ordered_map
+from inception.machine import available_cores
 from inception.preprocessing import Preprocessing
 from inception.runtime import Engine, Floats
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 
 from inception.data.images import Picture
-from inception.data.loading import available_cores
 from inception.errors import InputError
+from inception.machine import torch_threads
 from inception.models.network import InceptionNet
 from inception.runtime import Floats, check_pictures, check_threads
 from inception.runtime.lower import lower
@@ -59,8 +59,7 @@ class TorchEngine:
     ) -> None:
         check_threads(threads)
         self.device = pick_device(device)
-        if self.device.type == "cpu":
-            torch.set_num_threads(threads or available_cores())
+        self._threads = threads
         weights = {n: t.numpy(force=True) for n, t in trained(network).items()}
         program = lower(network.spec, weights, outputs, temperature=temperature)
         fast = fast and self.device.type == "cuda"
@@ -75,7 +74,8 @@ class TorchEngine:
     def run(self, pictures: Picture) -> dict[str, Floats]:
         """The named outputs of ``uint8 [N, size, size, 3]``."""
         check_pictures(pictures, self._size)
-        values = self._module(torch.from_numpy(pictures).to(self.device))
+        with torch_threads(self._threads):
+            values = self._module(torch.from_numpy(pictures).to(self.device))
         return {n: v.cpu().numpy() for n, v in zip(self._outputs, values, strict=True)}
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from inception.data.loading import available_cores
+from inception.machine import torch_threads
 from inception.runtime import Floats, check_threads
 from inception.runtime.program import Program
 from inception.runtime.torch_engine import pick_device
@@ -27,8 +27,7 @@ class TorchPart:
     ) -> None:
         check_threads(threads)
         self._device = pick_device(device)
-        if self._device.type == "cpu":
-            torch.set_num_threads(threads or available_cores())
+        self._threads = threads
         self._module = ProgramModule(program).to(self._device)
         self._outputs = tuple(program.outputs)
 
@@ -38,5 +37,6 @@ class TorchPart:
         start = torch.from_numpy(np.ascontiguousarray(x)).to(self._device)
         if start.is_floating_point():  # features; pictures have their channels last already
             start = start.contiguous(memory_format=torch.channels_last)
-        values = self._module(start)
+        with torch_threads(self._threads):
+            values = self._module(start)
         return {n: v.cpu().numpy() for n, v in zip(self._outputs, values, strict=True)}

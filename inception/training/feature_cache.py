@@ -16,9 +16,10 @@ import torch
 from inception.data.crops import views
 from inception.data.datasets import Dataset
 from inception.data.images import Picture, UnreadableImageError
-from inception.data.loading import available_cores, ordered_map
+from inception.data.loading import ordered_map
 from inception.data.transforms import augment
 from inception.files import cache_folder, replacing, write_text
+from inception.machine import available_cores
 from inception.models.network import InceptionNet, Normalise
 from inception.training.config import TrainConfig
 

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from inception.benchmark import workers
+from inception import machine
 from inception.data.datasets import Dataset
-from inception.data.loading import Batch, available_cores, epoch_plan, training_batches
+from inception.data.loading import Batch, epoch_plan, training_batches
 from inception.errors import InputError
 from inception.evaluation.evaluate import Evaluation, check_unreadable, evaluate_engine
 from inception.models.network import InceptionNet, Normalise
@@ -68,7 +68,6 @@ class Training:
         self.last = folder / "last.safetensors"
         self.stopping, self.reports = stopping, reports or Reports()
         self.state = State()
-        torch.set_num_threads(config.threads or available_cores())
         self.accelerator = Accelerator(cpu=config.device == "cpu")
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         network.checkpoint_activations = config.checkpoint_activations
@@ -98,12 +97,13 @@ class Training:
             Interrupted: ``stopping`` said so; the checkpoint is written.
             InputError: a loss that is not finite, or too many unreadable pictures.
         """
-        while self.state.epoch < self.epochs and not self._out_of_patience():
-            self._train_epoch()
-            evaluation = self._validate()
-            best = self._take_in(evaluation)
-            yield evaluation, best
-            self.save()
+        with machine.torch_threads(self.config.threads):
+            while self.state.epoch < self.epochs and not self._out_of_patience():
+                self._train_epoch()
+                evaluation = self._validate()
+                best = self._take_in(evaluation)
+                yield evaluation, best
+                self.save()
 
     def save(self) -> None:
         """Writes ``last.safetensors``."""
@@ -145,7 +145,7 @@ class Training:
             size=self.config.train_size(self.state.epoch, self.epochs),
             seed=self.config.sampling_seed,
             epoch=self.state.epoch,
-            threads=self.config.threads or available_cores(),
+            threads=self.config.threads or machine.available_cores(),
         ):
             self.state.seconds += time.perf_counter() - waited
             yield batch
@@ -296,7 +296,7 @@ def peak_memory_mb(device: torch.device) -> float:
     """Most memory held so far, in MB: the GPU's, or this process's."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e6
-    return workers.peak_memory_mb()
+    return machine.peak_memory_mb()
 
 
 def _mixed(*numbers: int) -> int:

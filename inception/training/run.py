@@ -16,8 +16,8 @@ from typing import Any
 import torch
 
 from inception.data.datasets import Data, open_data
-from inception.data.loading import available_cores
 from inception.errors import InputError
+from inception.machine import available_cores, torch_threads
 from inception.models import create_model
 from inception.models.network import InceptionNet
 from inception.models.spec import Spec
@@ -207,7 +207,8 @@ def _go(
 
 def _go_cached(start: RunStart, network: InceptionNet, reports: Reports) -> RunSummary:
     """Seconds long, so it has no checkpoint: interrupted, it begins again from its cache."""
-    state, evaluation = train_classifier(network, start, reports)
+    with torch_threads(start.config.threads or 1):
+        state, evaluation = train_classifier(network, start, reports)
     summary = _summary(start, state)
     record_epoch(start, state)
     record_best(start, network.state_dict(), evaluation, summary.best_epoch)

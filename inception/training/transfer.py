@@ -42,7 +42,6 @@ def train_classifier(
     """
     config = start.config
     began = time.perf_counter()
-    torch.set_num_threads(config.threads or 1)
     network.to(config.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     train = cached_features(network, start.train, config, num_views=config.cached_views)
     val = cached_features(network, start.val, config, num_views=1)

@@ -1,7 +1,6 @@
 """Loading: order, bounds, plans, and batches that do not depend on the number of threads."""
 
 import math
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 
 from inception.data.datasets import Dataset, open_data
-from inception.data.loading import Batch, available_cores, epoch_plan, ordered_map, training_batches
+from inception.data.loading import Batch, epoch_plan, ordered_map, training_batches
 from inception.data.transforms import AUGMENTATIONS
 
 
@@ -140,7 +139,3 @@ def test_a_batch_of_nothing_but_unreadable_pictures_is_empty(tmp_path: Path) -> 
     (batch,) = batches(open_data(tmp_path).splits["all"])
     assert batch.pictures.shape == (0, 16, 16, 3) and len(batch.labels) == 0
     assert len(batch.unreadable) == 2
-
-
-def test_cores_are_those_this_process_may_use() -> None:
-    assert 1 <= available_cores() <= len(os.sched_getaffinity(0))

@@ -3,11 +3,9 @@
 import csv
 import json
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from inception.cli.ablations import ablations
 from inception.data.datasets import open_data
@@ -31,13 +29,6 @@ from inception.training.loop import Interrupted, Reports
 
 SMALL = ("model=googlenet_small", "width=0.125", "image_size=8", "epochs=1", "batch_size=24")
 THREE = (ABLATIONS[0], Ablation("heads", "none", ("aux_heads=0",)), Ablation("same", "as base"))
-
-
-@pytest.fixture(autouse=True)
-def two_threads_afterwards() -> Iterator[None]:
-    """Runs set torch's threads for the whole process."""
-    yield
-    torch.set_num_threads(2)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Cosine and nearest-mean classifiers: what they compute, learned, taken, and stored."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,13 +27,6 @@ CONFIG = TrainConfig(
     freeze="backbone", cached_views=2, image_size=16, epochs=30, batch_size=16, lr=0.1,
     threads=1, eval_crop=1.0, precision="fp32", seed=3,
 )  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def two_threads_afterwards() -> Iterator[None]:
-    """Runs set torch's threads for the whole process."""
-    yield
-    torch.set_num_threads(2)
 
 
 def small_network(head: str = "own") -> InceptionNet:

@@ -2,7 +2,6 @@
 
 import json
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,13 +18,6 @@ from inception.training.loop import Interrupted, Reports
 from inception.training.losses import MAIN, losses_by_head
 from inception.training.mixing import Mix, draw_mix, mixed
 from inception.training.run import train
-
-
-@pytest.fixture(autouse=True)
-def two_threads_afterwards() -> Iterator[None]:
-    """Runs set torch's threads for the whole process."""
-    yield
-    torch.set_num_threads(2)
 
 
 def batch() -> Batch:

@@ -37,13 +37,6 @@ TINY = TrainConfig(
 )
 
 
-@pytest.fixture(autouse=True)
-def two_threads_afterwards() -> None:
-    """Runs set torch's threads for the whole process."""
-    yield
-    torch.set_num_threads(2)
-
-
 def weights(folder: Path, name: str = "model.safetensors") -> dict[str, torch.Tensor]:
     return load_file(folder / name)
 

@@ -2,7 +2,6 @@
 
 import json
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,13 +22,6 @@ TINY = Spec(
     stages={"conv1": Conv(16, kernel=3, norm=Norm()), "conv2": Conv(8, kernel=3, stride=2)},
     classifier={"pool": Pool("average", grid=1), "flatten": Flatten(), "logits": Linear(CLASSES)},
 )
-
-
-@pytest.fixture(autouse=True)
-def two_threads_afterwards() -> Iterator[None]:
-    """Runs set torch's threads for the whole process."""
-    yield
-    torch.set_num_threads(2)
 
 
 @pytest.fixture

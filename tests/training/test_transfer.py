@@ -1,6 +1,5 @@
 """Training a classifier on cached features: what it gives, and when a cache may be used."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,13 +25,6 @@ TUNE = TrainConfig(
     freeze="backbone", cached_views=1, image_size=16, epochs=20, batch_size=16, lr=0.1,
     threads=1, eval_crop=1.0, precision="fp32", seed=3,
 )  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def two_threads_afterwards() -> Iterator[None]:
-    """Runs set torch's threads for the whole process."""
-    yield
-    torch.set_num_threads(2)
 
 
 @pytest.fixture

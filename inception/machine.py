@@ -1,0 +1,50 @@
+"""What this machine is: its cores, the memory held, torch's threads while a block runs."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def available_cores() -> int:
+    """Cores this process may use: its affinity, and the quota of its control group."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    quota = Path("/sys/fs/cgroup/cpu.max")
+    if quota.exists():
+        share, period = quota.read_text().split()
+        if share != "max":
+            return max(1, min(cores or 1, math.ceil(int(share) / int(period))))
+    return cores or 1
+
+
+@contextmanager
+def torch_threads(count: int | None = None) -> Iterator[None]:
+    """While it lasts torch computes with so many threads, by default one a core; then as before."""
+    import torch  # this file is read by parts that must not import it
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or available_cores())
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def peak_memory_mb() -> float:
+    """The most memory this process has held, in MB."""
+    status = Path("/proc/self/status")
+    if status.exists():  # unlike getrusage's, not inherited from the process that started this one
+        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        return int(lines["VmHWM"].split()[0]) * 1024 / 1e6
+    if sys.platform == "win32":
+        import psutil
+
+        return float(psutil.Process().memory_info().peak_wset) / 1e6
+    import resource  # not on Windows
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
