@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -78,15 +77,6 @@ def lower(
     lowering.check_all_used()
     named = {output: values[output] for output in outputs}
     return Program(spec.image_size, needed(lowering.steps, named.values()), named)
-
-
-class _Leading(NamedTuple):
-    """A 1x1 convolution that a branch begins with, and the layers after it."""
-
-    conv: Conv
-    name: str
-    rest: Layers
-    rest_name: str
 
 
 class _Lowering:
@@ -170,36 +160,8 @@ class _Lowering:
         raise TypeError(f"no step for {layer}")
 
     def _branches(self, layers: Branches, x: str, at: Position, name: str) -> str:
-        leading = {b: _leading_1x1(inner, f"{name}.{b}") for b, inner in layers.branches.items()}
-        shared = self._shared([lead for lead in leading.values() if lead], x, at, name)
-        ends = []
-        for branch, inner in layers.branches.items():
-            lead = leading[branch]
-            if lead and lead.name in shared:
-                value, after = shared[lead.name], end(lead.conv, at)
-                ends.append(self._layers(lead.rest, value, after, lead.rest_name))
-            else:
-                ends.append(self._layers(inner, x, at, f"{name}.{branch}"))
+        ends = [self._layers(b, x, at, f"{name}.{n}") for n, b in layers.branches.items()]
         return self._add(p.Concatenate(name, tuple(ends)))
-
-    def _shared(
-        self, leading: Sequence[_Leading], x: str, at: Position, name: str
-    ) -> dict[str, str]:
-        """Runs 1x1 convolutions that read ``x`` as one; what each would have given, by name."""
-        alike = [lead for lead in leading if lead.conv.activation == leading[0].conv.activation]
-        if len(alike) < 2:
-            return {}
-        each = [self._convolve(lead.conv, x, at, lead.name) for lead in alike]
-        weight = np.concatenate([c.weight for c in each])
-        bias = np.concatenate([c.bias for c in each])
-        one = replace(each[0], name=f"{name}.shared", weight=weight, bias=bias)
-        self._add(one)
-        stops = np.cumsum([len(c.bias) for c in each]).tolist()
-        starts = [0, *stops[:-1]]
-        return {
-            c.name: self._add(p.Channels(c.name, (one.name,), start, stop))
-            for c, start, stop in zip(each, starts, stops, strict=True)
-        }
 
     def _convolve(self, layer: Conv, x: str, at: Position, name: str) -> p.Convolve:
         channels, groups = at.shape.channels, conv_groups(layer, at.shape.channels)
@@ -288,23 +250,6 @@ class _Lowering:
 
 def _misfit(names: Sequence[str]) -> InputError:
     return InputError(f"tensors that do not fit the network it describes: {', '.join(names[:5])}")
-
-
-def _leading_1x1(layers: Layers, name: str) -> _Leading | None:
-    if isinstance(layers, Mapping) and layers:
-        (first_name, first), *others = layers.items()
-        lead = _leading_1x1(first, f"{name}.{first_name}")
-        if lead is None or lead.rest != {}:  # a rest in two mappings would need two names
-            return None
-        return lead._replace(rest=dict(others), rest_name=name)
-    if isinstance(layers, Conv) and _pointwise(layers):
-        return _Leading(layers, name, {}, name)
-    return None
-
-
-def _pointwise(conv: Conv) -> bool:
-    plain = pair(conv.kernel) == pair(conv.stride) == (1, 1) and conv.padding in ("half", "same", 0)
-    return plain and conv.groups == 1 and conv.multiplier is None
 
 
 def _spans(n: int, grid: int) -> tuple[tuple[int, int], ...]:

@@ -96,8 +96,6 @@ class _Writer:
                 self.node(ACTIVATIONS[kind], [x], name)
             case p.Concatenate():
                 self.node("Concat", step.inputs, name, axis=1)
-            case p.Channels(start=start, stop=stop):
-                self._slice(x, start, stop, axis=1, name=name)
             case p.Add(scale=scale, activation=kind):
                 other = step.inputs[1]
                 if scale != 1:

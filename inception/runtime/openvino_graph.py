@@ -67,8 +67,6 @@ def _node(step: Step, inputs: Sequence[Any]) -> Any:
             return _activate(x, kind)
         case p.Concatenate():
             return ops.concat(list(inputs), axis=1)
-        case p.Channels(start=start, stop=stop):
-            return _slice(x, start, stop, axis=1)
         case p.Add(scale=scale, activation=kind):
             scaled = inputs[1] if scale == 1 else ops.multiply(inputs[1], np.float32(scale))
             return _activate(ops.add(x, scaled), kind)

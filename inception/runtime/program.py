@@ -1,7 +1,7 @@
 """A network as the steps of its inference, the same for every engine. No torch here.
 
-Batch norm is folded into what stands before it, 1x1 convolutions that read one tensor run as one,
-windows have explicit padding, and everything from ``uint8`` pictures to probabilities is in it.
+Batch norm is folded into what stands before it, windows have explicit padding, and everything from
+``uint8`` pictures to probabilities is in it.
 """
 
 from __future__ import annotations
@@ -129,14 +129,6 @@ class Activate(Step):
 @dataclass(frozen=True, eq=False)
 class Concatenate(Step):
     """Channels side by side."""
-
-
-@dataclass(frozen=True, eq=False)
-class Channels(Step):
-    """Channels from ``start`` to ``stop``."""
-
-    start: int
-    stop: int
 
 
 @dataclass(frozen=True, eq=False)

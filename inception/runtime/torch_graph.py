@@ -99,8 +99,6 @@ def _run(
             return _activate(x.clone(), kind)
         case p.Concatenate():
             return torch.cat(list(inputs), dim=1)
-        case p.Channels(start=start, stop=stop):
-            return x[:, start:stop]
         case p.Add(scale=scale, activation=kind):
             return _activate(torch.add(x, inputs[1], alpha=scale), kind)
         case p.Flatten():

@@ -61,7 +61,7 @@ LAYERS: dict[str, Layers] = {
     "grid by its windows": Pool("average", kernel=5, stride=3, grid=4),
     "lrn": {"a": CONV, "b": LocalResponseNorm(alpha=0.5)},
     "lrn, even, another power": {"a": CONV, "b": LocalResponseNorm(4, alpha=2, beta=0.5, k=2)},
-    "shared reduces": branches(
+    "branches": branches(
         a=Conv(3),
         b={"reduce": Conv(2, norm=NORM), "conv": Conv(3, kernel=3)},
         c=Conv(4, activation=None),
