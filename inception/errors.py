@@ -14,3 +14,13 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     close = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(names)}"
     return InputError(f"no {kind} named {name!r}; {hint}")
+
+
+def not_installed(*packages: str) -> InputError:
+    """The error for an optional package that is missing: what to type.
+
+    Args:
+        packages: the missing one, then those that belong to it. They are named rather than an
+            extra of ours: the package index has a stranger's project called ``inception``.
+    """
+    return InputError(f"{packages[0]} is not installed: pip install {' '.join(packages)}")

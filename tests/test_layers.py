@@ -1,8 +1,10 @@
 """The house: imports point one way, some parts need no torch, files stay short."""
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,13 @@ def test_files_and_functions_stay_short(path: Path) -> None:
 def test_it_is_imported_without_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules or 'rich' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_no_message_tells_to_install_the_strangers_inception() -> None:
+    told = [p.name for p in FILES if re.search(r"pip install[^\n]*inception", p.read_text("utf-8"))]
+    assert told == []
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["name"] == "inception-nets"
 
 
 def test_the_public_names_are_there() -> None:

@@ -197,7 +197,7 @@ def _installed(parts: Iterable[str]) -> list[str]:
 
     from inception.runtime import PACKAGES
 
-    return [part for part in parts if all(map(find_spec, PACKAGES.get(part, ((), ""))[0]))]
+    return [part for part in parts if all(map(find_spec, PACKAGES.get(part, ())))]
 
 
 def _int8(path: Path, engine: str, folder: Path) -> Path:

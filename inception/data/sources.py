@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from inception.data.images import EXTENSIONS, UnreadableImageError
-from inception.errors import InputError
+from inception.errors import InputError, not_installed
 from inception.files import cache_folder, replacing
 
 
@@ -210,7 +210,7 @@ def _pyarrow_parquet() -> Any:
     try:
         import pyarrow.parquet
     except ImportError as error:
-        raise InputError("parquet needs pyarrow: pip install 'inception[data]'") from error
+        raise not_installed("pyarrow") from error
     return pyarrow.parquet
 
 

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
+from inception import __version__
 from inception.data.images import Picture
 from inception.errors import InputError
 from inception.export.certificate import Certificate, Comparison, compare, size_of
@@ -23,7 +24,7 @@ from inception.prediction import find_model
 from inception.runtime import read_program
 from inception.weights.model_file import ModelInfo, is_exported, read_info
 
-PACKAGES = ("inception", "torch", "openvino", "nncf", "onnx", "onnxruntime")
+PACKAGES = ("torch", "openvino", "nncf", "onnx", "onnxruntime")
 CALIBRATION_PICTURES = 300
 CHECK_PICTURES = 2000
 
@@ -78,11 +79,15 @@ def export(
                 _compared(path, chosen, written, pictures, threads),
                 model=str(model), file=out.name, format=format, precision=precision,
                 bytes=size_of(files), pictures_from=str(place), max_drop=max_drop,
-                versions={p: version(p) for p in PACKAGES if find_spec(p)},
+                versions=_versions(),
             )  # fmt: skip
         if certificate is None or not certificate.failures:
             _move_in(files, out, certificate)
     return certificate
+
+
+def _versions() -> dict[str, str]:
+    return {"inception": __version__, **{p: version(p) for p in PACKAGES if find_spec(p)}}
 
 
 def _check(path: Path, max_drop: float) -> None:

@@ -21,12 +21,12 @@ def write_digits(folder: Path) -> int:
     """Writes scikit-learn's digits as ``folder/split/digit/number.png``; how many there are."""
     from PIL import Image
 
-    from inception.errors import InputError
+    from inception.errors import not_installed
 
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
-        raise InputError("the digits need scikit-learn: pip install 'inception[demo]'") from error
+        raise not_installed("scikit-learn") from error
     digits = load_digits()
     for number, (image, label) in enumerate(zip(digits.images, digits.target, strict=True)):
         place = folder / SPLITS[number % len(SPLITS)] / str(label)

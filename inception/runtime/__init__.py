@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 
 from inception.data.images import Picture
-from inception.errors import InputError, unknown
+from inception.errors import InputError, not_installed, unknown
 from inception.runtime.program import DEFAULT_OUTPUTS, Floats
 from inception.weights.model_file import is_exported, read_info, read_weights
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from inception.runtime.program import Program
 
 ENGINES = ("auto", "torch", "openvino", "onnx")
-PACKAGES = {  # what an engine or precision needs, and the extra that has it
-    "int8": (("nncf",), "int8"),
-    "openvino": (("openvino",), "fast"),
-    "onnx": (("onnx", "onnxruntime"), "onnx"),
+PACKAGES = {  # what an engine or precision needs
+    "int8": ("nncf",),
+    "openvino": ("openvino",),
+    "onnx": ("onnx", "onnxruntime"),
 }
 MODES = ("throughput", "latency")
 Mode = Literal["throughput", "latency"]
@@ -171,7 +171,6 @@ def _onnx_engine(model: Path, threads: int | None, outputs: Sequence[str]) -> En
 
 def check_installed(what: str) -> None:
     """Raises ``InputError`` with the line to type where packages of ``PACKAGES`` are missing."""
-    packages, extra = PACKAGES[what]
-    missing = [package for package in packages if find_spec(package) is None]
+    missing = [package for package in PACKAGES[what] if find_spec(package) is None]
     if missing:
-        raise InputError(f"{missing[0]} is not installed: pip install 'inception[{extra}]'")
+        raise not_installed(*missing)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
-from inception.errors import InputError
+from inception.errors import InputError, not_installed
 from inception.files import replacing
 from inception.models.spec import Spec
 from inception.preprocessing import Preprocessing
@@ -160,7 +160,7 @@ def _openvino_metadata(path: Path) -> Mapping[str, str]:
 
 def _onnx_metadata(path: Path) -> Mapping[str, str]:
     if find_spec("onnx") is None:
-        raise InputError("onnx is not installed: pip install 'inception[onnx]'")
+        raise not_installed("onnx")
     import onnx
     from google.protobuf.message import DecodeError
 

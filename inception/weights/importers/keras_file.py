@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from inception.errors import InputError
+from inception.errors import InputError, not_installed
 
 if TYPE_CHECKING:
     import h5py
@@ -71,7 +71,7 @@ def _h5py() -> Any:
     try:
         import h5py
     except ImportError as error:
-        raise InputError("Keras' files need h5py: pip install 'inception[weights]'") from error
+        raise not_installed("h5py") from error
     return h5py
 
 
