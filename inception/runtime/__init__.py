@@ -12,7 +12,7 @@ import numpy as np
 
 from inception.data.images import Picture
 from inception.errors import InputError, not_installed, unknown
-from inception.runtime.program import DEFAULT_OUTPUTS, Floats
+from inception.runtime.program import DEFAULT_OUTPUTS, HEAD_OUTPUTS, Floats
 from inception.weights.model_file import is_exported, read_info, read_weights
 
 if TYPE_CHECKING:
@@ -40,8 +40,9 @@ class Engine(Protocol):
     def run(self, pictures: Picture) -> dict[str, Floats]:
         """Named outputs of ``uint8 [N, H, W, 3]``, those it was created with.
 
-        ``probabilities`` is ``[N, classes]``, ``features:STAGE`` is ``[N, C, H, W]`` and
-        ``aux:STAGE`` the probabilities of the head after that stage.
+        ``probabilities`` and ``logits`` are ``[N, classes]``, ``features:STAGE`` is
+        ``[N, C, H, W]``, ``aux:STAGE`` and ``aux_logits:STAGE`` are of the head after that stage.
+        The temperature is in ``probabilities`` alone.
         """
 
 
@@ -62,7 +63,7 @@ def create_engine(
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: by default as many as there are cores.
         mode: whether the most pictures a second count, or the soonest answer.
-        outputs: what ``run`` gives: ``probabilities``, ``features:STAGE``, ``aux:STAGE``.
+        outputs: what ``run`` gives; exported models have ``probabilities`` alone.
 
     Raises:
         InputError: no such engine, device, mode or output; or a model that does not fit them.
@@ -149,7 +150,7 @@ def _torch_engine(model: Path, device: str, threads: int | None, outputs: Sequen
 
     if is_exported(model):
         raise InputError(f"{model} was exported: torch cannot run it; take --engine auto")
-    loaded = load_model(model, aux=any(output.startswith("aux:") for output in outputs))
+    loaded = load_model(model, aux=any(output.startswith(HEAD_OUTPUTS) for output in outputs))
     return TorchEngine(
         loaded.network,
         outputs,

@@ -16,7 +16,7 @@ from inception.models.exits import CLASSIFIER, exit_names
 from inception.models.spec import Spec
 from inception.runtime import Floats, check_pictures, pick_engine
 from inception.runtime.lower import Weights, lower
-from inception.runtime.program import PICTURES, PROBABILITIES, Program, needed
+from inception.runtime.program import AUX, PROBABILITIES, START, Program, needed
 from inception.weights.model_file import is_exported, read_info, read_weights
 
 TOLD, FEATURES = "told", "features"  # what a part of the network gives
@@ -197,13 +197,13 @@ def whole_of(spec: Spec, weights: Weights, temperature: float) -> Program:
 def parts_of(spec: Spec, weights: Weights, temperature: float) -> list[Program]:
     """The network in as many programs as it has exits, each from the one before."""
     *heads, _ = exit_names(spec)
-    wanted = [f"{kind}:{head}" for head in heads for kind in ("aux", FEATURES)]
+    wanted = [f"{kind}{head}" for head in heads for kind in (AUX, f"{FEATURES}:")]
     program = lower(spec, weights, [*wanted, PROBABILITIES], temperature=temperature)
     shapes = {stage.name: stage.end.shape for stage in cost(spec).stages}
-    parts, start, shape = [], PICTURES, None
+    parts, start, shape = [], START, None
     for head in heads:
         features = program.outputs[f"{FEATURES}:{head}"]
-        outputs = {TOLD: program.outputs[f"aux:{head}"], FEATURES: features}
+        outputs = {TOLD: program.outputs[f"{AUX}{head}"], FEATURES: features}
         parts.append(_piece(program, outputs, start, shape))
         start, shape = features, shapes[head]
     outputs = {TOLD: program.outputs[PROBABILITIES]}

@@ -38,9 +38,12 @@ from inception.models.spec import (
 )
 from inception.runtime import program as p
 from inception.runtime.program import (
+    AUX,
+    AUX_LOGITS,
     DEFAULT_OUTPUTS,
-    PICTURES,
+    LOGITS,
     PROBABILITIES,
+    START,
     Floats,
     Program,
     Step,
@@ -63,17 +66,21 @@ def lower(
     Args:
         spec: the network.
         weights: its tensors by name.
-        outputs: ``probabilities``, ``features:STAGE``, ``aux:STAGE`` (a head's probabilities).
-        temperature: what the logits are divided by before the softmax.
+        outputs: ``probabilities``, ``logits``, ``features:STAGE``, and of the head after a stage
+            ``aux:STAGE`` (probabilities) and ``aux_logits:STAGE``.
+        temperature: what the classifier's logits are divided by before the softmax; the output
+            ``logits`` is not.
 
     Raises:
         InputError: no such output, or weights that do not fit the network.
     """
     heads = [h for h in spec.aux if any(n.startswith(f"aux.{h}.") for n in weights)]
-    known = [PROBABILITIES, *(f"features:{s}" for s in spec.stages), *(f"aux:{h}" for h in heads)]
-    check_outputs(outputs, known)
+    features = [f"features:{stage}" for stage in spec.stages]
+    of_heads = [f"{kind}{head}" for kind in (AUX, AUX_LOGITS) for head in heads]
+    check_outputs(outputs, [PROBABILITIES, LOGITS, *features, *of_heads])
     lowering = _Lowering(spec, weights)
-    values = lowering.network([h for h in heads if f"aux:{h}" in outputs], temperature)
+    wanted = [h for h in heads if {f"{AUX}{h}", f"{AUX_LOGITS}{h}"} & set(outputs)]
+    values = lowering.network(wanted, temperature)
     lowering.check_all_used()
     named = {output: values[output] for output in outputs}
     return Program(spec.image_size, needed(lowering.steps, named.values()), named)
@@ -97,9 +104,10 @@ class _Lowering:
             values[f"features:{stage}"] = x
             if stage in heads:
                 logits, _ = self._part(spec.aux[stage], x, at, f"aux.{stage}")
-                values[f"aux:{stage}"] = self._softmax(logits, f"aux.{stage}", 1.0)
-        logits, _ = self._part(spec.classifier, x, at, "classifier")
-        values[PROBABILITIES] = self._softmax(logits, "classifier", temperature)
+                values[f"{AUX_LOGITS}{stage}"] = logits
+                values[f"{AUX}{stage}"] = self._softmax(logits, f"{AUX}{stage}", 1.0)
+        values[LOGITS], _ = self._part(spec.classifier, x, at, "classifier")
+        values[PROBABILITIES] = self._softmax(values[LOGITS], PROBABILITIES, temperature)
         return values
 
     def check_all_used(self) -> None:
@@ -121,10 +129,10 @@ class _Lowering:
                 f"cannot be shown {how.channel_order} pictures"
             )
         mean, std = (np.array(v, np.float32) for v in (how.mean, how.std))
-        return self._add(p.Normalise("normalised", (PICTURES,), how.channel_order, mean, std))
+        return self._add(p.Normalise("/normalised", (START,), how.channel_order, mean, std))
 
     def _softmax(self, logits: str, name: str, temperature: float) -> str:
-        return self._add(p.Softmax(f"{name}.softmax", (logits,), temperature))
+        return self._add(p.Softmax(f"/{name}", (logits,), temperature))
 
     def _layers(self, layers: Layers, x: str, at: Position, name: str) -> str:
         if isinstance(layers, Mapping):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from inception.models.spec import ActivationKind
 from inception.runtime import program as p
-from inception.runtime.program import LUMA, PICTURES, Floats, Program, Step
+from inception.runtime.program import LUMA, PICTURES, START, Floats, Program, Step
 
 OPSET = 18
 IR_VERSION = 9  # what belongs to the opset: older runtimes refuse newer ones
@@ -30,10 +31,12 @@ def onnx_model(
         half: keep the weights in float16; the computation stays in float32.
     """
     writer = _Writer(half)
+    names = _names(program)
     for step in program.steps:
-        writer.step(step)
+        inputs = tuple(names[name] for name in step.inputs)
+        writer.step(replace(step, name=names[step.name], inputs=inputs))
     for output, name in program.outputs.items():
-        writer.node("Identity", [name], output)
+        writer.node("Identity", [names[name]], output)
     sides = [program.size, program.size, 3]
     graph = helper.make_graph(
         writer.nodes,
@@ -48,6 +51,13 @@ def onnx_model(
     helper.set_model_props(model, dict(metadata or {}))
     inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True)
     return inferred
+
+
+def _names(program: Program) -> dict[str, str]:
+    """What the graph calls each value: apart from its input and outputs, whatever stages say."""
+    taken = {PICTURES, *program.outputs}
+    steps = [step.name for step in program.steps]
+    return {START: PICTURES} | {name: f"{name}/" if name in taken else name for name in steps}
 
 
 class _Writer:

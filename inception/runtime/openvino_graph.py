@@ -12,7 +12,7 @@ from openvino import opset13 as ops
 
 from inception.models.spec import ActivationKind
 from inception.runtime import program as p
-from inception.runtime.program import LUMA, PICTURES, Floats, Program, Step
+from inception.runtime.program import LUMA, PICTURES, START, Floats, Program, Step
 
 ACTIVATIONS = {"relu": ops.relu, "tanh": ops.tanh, "sigmoid": ops.sigmoid}
 
@@ -25,9 +25,9 @@ def openvino_model(program: Program, metadata: Mapping[str, str] | None = None) 
         metadata: kept in the model's ``rt_info`` as it is.
     """
     shape = program.start_shape or (program.size, program.size, 3)
-    kind = np.uint8 if program.start == PICTURES else np.float32
-    start = ops.parameter([-1, *shape], kind, name=program.start)
-    start.output(0).set_names({program.start})
+    shown = program.start == START
+    start = ops.parameter([-1, *shape], np.uint8 if shown else np.float32, name=program.start)
+    start.output(0).set_names({PICTURES if shown else f"/{program.start}"})
     values: dict[str, Any] = {program.start: start}
     for step in program.steps:
         node = _node(step, [values[name] for name in step.inputs])
@@ -36,7 +36,7 @@ def openvino_model(program: Program, metadata: Mapping[str, str] | None = None) 
     results = []
     for output, name in program.outputs.items():
         result = ops.result(values[name], name=output)
-        result.output(0).get_tensor().set_names({output})
+        result.output(0).get_tensor().add_names({output})
         results.append(result)
     model = ov.Model(results, [start], "inception")
     for key, value in (metadata or {}).items():

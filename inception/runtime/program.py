@@ -21,9 +21,11 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 Sides: TypeAlias = tuple[int, int]  # height, width
 Pads: TypeAlias = tuple[Sides, Sides]  # (top, bottom), (left, right)
 
-PICTURES = "pictures"  # the value that a program starts from: uint8 [N, H, W, 3]
-PROBABILITIES = "probabilities"
+PICTURES = "pictures"  # what a graph calls its input: uint8 [N, H, W, 3]
+PROBABILITIES, LOGITS = "probabilities", "logits"
+HEAD_OUTPUTS = AUX, AUX_LOGITS = ("aux:", "aux_logits:")  # a stage's name follows
 DEFAULT_OUTPUTS = (PROBABILITIES,)
+START = "/pictures"  # values that no layer gives have a slash, as no layer's name has
 LUMA = (0.299, 0.587, 0.114)  # Rec. 601: what grey is made of
 
 
@@ -165,11 +167,11 @@ class Program:
     size: int
     steps: tuple[Step, ...]
     outputs: Mapping[str, str] = field(default_factory=dict)
-    start: str = PICTURES
+    start: str = START
     start_shape: tuple[int, int, int] | None = None
 
 
-def needed(steps: Sequence[Step], values: Iterable[str], start: str = PICTURES) -> tuple[Step, ...]:
+def needed(steps: Sequence[Step], values: Iterable[str], start: str = START) -> tuple[Step, ...]:
     """The steps on which the values depend, given ``start``."""
     wanted, kept = set(values), []
     for step in reversed(steps):

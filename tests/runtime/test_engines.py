@@ -122,9 +122,10 @@ def plain_answers(network: InceptionNet, pictures: Any, temperature: float) -> d
         x = Normalise(network.spec.preprocessing)(torch.from_numpy(pictures))
         features = network.features(x)
         logits, heads = network(x, aux=True)
-        answers = {"probabilities": (logits / temperature).softmax(1)}
+        answers = {"probabilities": (logits / temperature).softmax(1), "logits": logits}
         answers |= {f"features:{name}": value for name, value in features.items()}
         answers |= {f"aux:{name}": value.softmax(1) for name, value in heads.items()}
+        answers |= {f"aux_logits:{name}": value for name, value in heads.items()}
     return {name: value.numpy() for name, value in answers.items()}
 
 
@@ -164,6 +165,16 @@ def test_preprocessing_and_temperature_are_in_the_graph(
 ) -> None:
     how = {"mean": (99.0,), "std": (7.0,)} if order == "grey" else {}
     check(spec_of(CONV, 9, channel_order=order, **how), engine, tmp_path, temperature=2.5)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_layers_may_have_the_names_of_inputs_and_outputs(engine: str, tmp_path: Path) -> None:
+    names = ("pictures", "normalised", "probabilities", "logits", "softmax", "shared", "told")
+    stages: dict[str, Layers] = dict.fromkeys(names, CONV) | {"same": Dropout(0.5)}
+    stages["shared"] = branches(shared=CONV, conv=CONV)
+    head = {"pool": Pool("average", grid=1), "flatten": Flatten(), "softmax": Linear(CLASSES)}
+    aux = dict.fromkeys(names, head)
+    check(replace(spec_of(CONV, 9), stages=stages, classifier=head, aux=aux), engine, tmp_path)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
