@@ -14,9 +14,10 @@ from inception.cli.doctor import doctor
 from inception.cli.evaluate import evaluate
 from inception.cli.export import export
 from inception.cli.models import compare, models
+from inception.cli.output import INTERRUPTED
 from inception.cli.predict import predict
 from inception.cli.reproduce import reproduce
-from inception.cli.train import INTERRUPTED, train
+from inception.cli.train import train
 from inception.cli.verify import verify
 from inception.cli.weights import weights_app
 from inception.errors import InputError

@@ -17,8 +17,8 @@ def ablations(
     out: Path | None, data: Path | None, json: str | None, *, quiet: bool, **options: Any
 ) -> int:
     """Runs them, prints the table and writes it beside the runs."""
-    from inception.cli.output import csv_text, write_json
-    from inception.cli.train import INTERRUPTED, RunPrinter
+    from inception.cli.output import INTERRUPTED, csv_text, write_json
+    from inception.cli.run_printer import RunPrinter
     from inception.files import write_text
     from inception.reproduce.ablations import markdown, run_ablations
     from inception.training.loop import Interrupted

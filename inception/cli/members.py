@@ -56,8 +56,8 @@ def train_members(
     printing: bool,
 ) -> int:
     """Trains them, or goes on with them, and prints what each gave."""
-    from inception.cli.output import write_json
-    from inception.cli.train import INTERRUPTED, RunPrinter
+    from inception.cli.output import INTERRUPTED, write_json
+    from inception.cli.run_printer import RunPrinter
     from inception.training.ensemble import resume_ensemble, train_ensemble
     from inception.training.loop import Interrupted
     from inception.training.run import is_main_process, new_folder_name

@@ -107,8 +107,7 @@ def _card(
     threads: int | None,
     quiet: bool,
 ) -> int:
-    from inception.cli.output import write_json
-    from inception.cli.train import INTERRUPTED
+    from inception.cli.output import INTERRUPTED, write_json
     from inception.reproduce.cards import find_data, get_card
 
     card = get_card(name)
@@ -129,7 +128,7 @@ def _card(
 
 def _run(card: Card, place: Path, options: dict[str, Any], printing: bool) -> Outcome | None:
     """The outcome, or None where a training was interrupted."""
-    from inception.cli.train import RunPrinter
+    from inception.cli.run_printer import RunPrinter
     from inception.reproduce.cards import run_card
     from inception.training.loop import Interrupted
 
