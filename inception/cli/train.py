@@ -60,7 +60,8 @@ def train(
         str | None, typer.Option(help="backbone: train classifier and heads only.")
     ] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other setting.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any other setting; help lists them."),
     ] = None,
     out: Annotated[str | None, typer.Option(help="Run folder; below runs/ by default.")] = None,
     resume: Annotated[
@@ -76,6 +77,8 @@ def train(
     quiet: QuietOption = False,
 ) -> int:
     """Trains a network on a folder of pictures; Ctrl-C saves, --resume goes on."""
+    if set_ == ["help"]:
+        return _print_settings()
     options = {
         "model": model, "epochs": epochs, "steps": steps, "image_size": image_size,
         "batch_size": batch_size, "lr": lr, "augment": augment, "init": init, "freeze": freeze,
@@ -90,6 +93,19 @@ def train(
         return train_members(data, config, plan, out, resume, json, printing=printing)
     summary = _train(data, config, out, resume, printing=printing)
     return INTERRUPTED if summary is None else _finish(summary, json)
+
+
+def _print_settings() -> int:
+    import textwrap
+
+    from inception.training.config import settings_help
+
+    indent = " " * 30
+    for name, values, about in settings_help():
+        start = f"{name} ".ljust(len(indent))
+        told = f"{values}: {about}"
+        typer.echo(textwrap.fill(told, 100, initial_indent=start, subsequent_indent=indent))
+    return 0
 
 
 def _check(given: dict[str, Any], settings: list[str], out: str | None, resume: str | None) -> None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
-from inception.data.transforms import Augmentation, augmentation
-from inception.errors import InputError, unknown
+from inception.data.transforms import AUGMENTATIONS, Augmentation, augmentation
+from inception.errors import InputError
 from inception.models.variants import Head, NormKind
+from inception.training.settings import (
+    check,
+    find_setting,
+    parse,
+    setting,
+    shown,
+    values_of,
+)
 
 Optimiser = Literal["sgd", "adamw", "rmsprop"]
 Schedule = Literal["one_cycle", "cosine", "step", "exponential", "poly", "constant"]
@@ -17,157 +24,127 @@ Average = Literal["ema", "polyak", "none"]
 Precision = Literal["auto", "fp32", "bf16"]
 Freeze = Literal["none", "backbone"]
 
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "optimiser": get_args(Optimiser),
-    "schedule": get_args(Schedule),
-    "average": get_args(Average),
-    "precision": get_args(Precision),
-    "freeze": get_args(Freeze),
-    "head": get_args(Head),
-    "norm": get_args(NormKind),
-}
-_POSITIVE = ("epochs", "steps", "batch_size", "accumulate", "lr", "step_epochs", "clip_norm",
-             "patience", "threads", "checkpoint_s", "image_size", "width",
-             "neighbours")  # fmt: skip
-_SHARES = ("momentum", "label_smoothing", "average_decay", "average_start", "warmup", "eval_crop",
-           "max_unreadable", "rms_decay", "gamma", "layer_decay", "dropout")  # fmt: skip
-_NOT_NEGATIVE = ("weight_decay", "aux_weight", "seed", "data_seed", "cached_views", "aux_heads",
-                 "mixup", "cutmix")  # fmt: skip
 _AUGMENTATION = ("area", "mirror", "photometric", "lighting", "interpolations")
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything that decides a run, its data set aside. Saved with the run, resolved.
+    """Everything that decides a run, its data set aside. Saved with the run, resolved."""
 
-    Attributes:
-        recipe: the one these settings began as.
-        model: a name, or the path of a spec in JSON; by default that of ``init``, else
-            ``googlenet_bn``.
-        width: factor on the width of every convolution.
-        norm: ``batch``, ``lrn`` or ``none`` instead of the network's own.
-        head: the classifier: ``linear``, ``flatten``, ``nin`` or ``cosine`` instead of the
-            network's own (``models.variants.with_head``); ``knn``, on cached features, trains
-            nothing: it tells how often the nearest ``neighbours`` are right, and keeps the nearest
-            class mean. ``dropout``: the classifier's, in place of the network's.
-        aux_heads: how many of the network's auxiliary heads train, the last ones; all by default.
-        init: a MODEL to start from; what does not fit is dropped or fresh, and said so.
-        freeze: ``backbone`` trains the classifier and heads only, batch-norm statistics fixed.
-        unfreeze_from: the first stage that trains again under ``freeze``, by name.
-        layer_decay: factor of the rate from each stage to the one before it.
-        cached_views: with a frozen backbone, views of each picture (as evaluated, then augmented
-            ones) that go through it once and for all; the classifier alone then trains on their
-            features, in seconds. 0 computes features anew for every step.
-        image_size: side in pixels; the model's own by default.
-        progressive: smaller sizes to begin with, each for an equal share of the epochs, before
-            ``image_size``; validation is always at ``image_size``.
-        eval_crop: share of the resized picture that the evaluation crop keeps.
-        epochs: passes over the training set; ``steps`` where given ends the run instead.
-        batch_size: pictures an update is made of, over all processes.
-        accumulate: parts a batch is cut into, one after the other, to fit into memory.
-        checkpoint_activations: keep less for the gradients and compute it again: the same weights
-            from much less memory, in a third more time.
-        lr: peak rate. ``bias_lr`` multiplies it for biases.
-        weight_decay: not on biases and norms.
-        momentum: of SGD and RMSProp.
-        rms_decay: of RMSProp's mean square. ``eps``: RMSProp's (inside the root) and AdamW's.
-        warmup: share of the run in which the rate rises (one_cycle, cosine).
-        gamma: factor every ``step_epochs`` (step: in stairs; exponential: smoothly).
-        power: of the poly schedule.
-        aux_weight: of each auxiliary head's loss.
-        augment: ``light``, ``googlenet``, ``caffe`` or ``none``; ``area``, ``mirror``,
-            ``photometric``, ``lighting`` and ``interpolations`` replace parts of it
-            (``data.transforms.Augmentation``).
-        mixup: parameter of the beta distribution by which pictures are blended in pairs, labels
-            too; 0 for none. ``cutmix``: likewise, a box of the one pasted into the other.
-        average: weights for evaluation: ``ema`` with ``average_decay``, warmed up; ``polyak``,
-            the mean since the share ``average_start`` of the run; or ``none``.
-        precision: ``auto`` is bf16 where the device computes in it, else fp32.
-        clip_norm: largest norm of the gradient. Without it the classifier, which sees a thousand
-            positive features, swings wildly at the default's peak rate.
-        patience: epochs without a better validation that end the run.
-        threads: of torch, part of the run: one and two differ in the last bits.
-        seed: of everything random. ``data_seed`` where given draws order, augmentation and
-            dropout, so that ``seed`` is left with fresh weights and which pictures are held out.
-        checkpoint_s: seconds between checkpoints within an epoch.
-    """
-
-    recipe: str = "default"
-    model: str | None = None
-    width: float = 1.0
-    norm: NormKind = "own"
-    head: Head = "own"
-    neighbours: int = 10
-    dropout: float | None = None
-    aux_heads: int | None = None
-    init: str | None = None
-    freeze: Freeze = "none"
-    unfreeze_from: str | None = None
-    layer_decay: float = 1.0
-    cached_views: int = 0
-    image_size: int | None = None
-    progressive: tuple[int, ...] = ()
-    eval_crop: float = 0.875
-    epochs: int = 20
-    steps: int | None = None
-    batch_size: int = 64
-    accumulate: int = 1
-    checkpoint_activations: bool = False
-    optimiser: Optimiser = "sgd"
-    lr: float = 0.05
-    bias_lr: float = 1.0
-    momentum: float = 0.9
-    nesterov: bool = True
-    rms_decay: float = 0.9
-    eps: float = 1e-8
-    weight_decay: float = 2e-4
-    schedule: Schedule = "one_cycle"
-    warmup: float = 0.3
-    gamma: float = 0.96
-    step_epochs: float = 8.0
-    power: float = 0.5
-    label_smoothing: float = 0.0
-    aux_weight: float = 0.3
-    augment: str = "light"
-    area: tuple[float, float] | None = None
-    mirror: bool | None = None
-    photometric: float | None = None
-    lighting: float | None = None
-    interpolations: tuple[str, ...] | None = None
-    mixup: float = 0.0
-    cutmix: float = 0.0
-    average: Average = "ema"
-    average_decay: float = 0.999
-    average_start: float = 0.5
-    precision: Precision = "auto"
-    clip_norm: float | None = 1.0
-    patience: int | None = None
-    device: str = "auto"
-    threads: int | None = None
-    seed: int = 0
-    data_seed: int | None = None
-    max_unreadable: float = 0.01
-    checkpoint_s: float = 120.0
+    recipe: str = setting("default", "the one these settings began as")
+    model: str | None = setting(None, "a name, or a spec in JSON; init's, else googlenet_bn")
+    width: float = setting(1.0, "factor on the width of every convolution", above=0)
+    norm: NormKind = setting("own", "instead of the network's own", choices=get_args(NormKind))
+    head: Head = setting(
+        "own",
+        "the classifier; knn, on cached features, trains nothing: it tells how often the nearest "
+        "neighbours are right, and keeps the nearest class mean",
+        choices=get_args(Head),
+    )
+    neighbours: int = setting(10, "that vote, of head=knn", above=0)
+    dropout: float | None = setting(None, "the classifier's, in place of its own", least=0, most=1)
+    aux_heads: int | None = setting(None, "how many train, the last ones; all by default", least=0)
+    init: str | None = setting(None, "a MODEL to start from; what is fresh is said")
+    freeze: Freeze = setting(
+        "none",
+        "backbone trains classifier and heads only, batch-norm statistics fixed",
+        choices=get_args(Freeze),
+    )
+    unfreeze_from: str | None = setting(None, "the first stage that trains again under freeze")
+    layer_decay: float = setting(
+        1.0, "factor of the rate from each stage to the one before it", least=0, most=1
+    )
+    cached_views: int = setting(
+        0,
+        "views of each picture (as evaluated, then augmented) that pass a frozen backbone once and "
+        "for all, the classifier training on their features; 0 computes them anew",
+        least=0,
+    )
+    image_size: int | None = setting(None, "side in px; the model's own by default", above=0)
+    progressive: tuple[int, ...] = setting(
+        (), "smaller sizes before image_size, each for an equal share of the epochs"
+    )
+    eval_crop: float = setting(
+        0.875, "share of the resized picture that validation sees", least=0, most=1
+    )
+    epochs: int = setting(20, "passes over the training set", above=0)
+    steps: int | None = setting(None, "updates that end the run instead", above=0)
+    batch_size: int = setting(64, "pictures an update is made of, over all processes", above=0)
+    accumulate: int = setting(1, "parts a batch is cut into, to fit into memory", above=0)
+    checkpoint_activations: bool = setting(
+        False, "less memory, a third more time, the same weights"
+    )
+    optimiser: Optimiser = setting("sgd", "what updates", choices=get_args(Optimiser))
+    lr: float = setting(0.05, "peak rate", above=0)
+    bias_lr: float = setting(1.0, "factor on the rate of biases", least=0)
+    momentum: float = setting(0.9, "of SGD and RMSProp", least=0, most=1)
+    nesterov: bool = setting(True, "of SGD")
+    rms_decay: float = setting(0.9, "of RMSProp's mean square", least=0, most=1)
+    eps: float = setting(1e-8, "RMSProp's, inside the root, and AdamW's", least=0)
+    weight_decay: float = setting(2e-4, "not on biases and norms", least=0)
+    schedule: Schedule = setting("one_cycle", "of the rate", choices=get_args(Schedule))
+    warmup: float = setting(
+        0.3, "share of the run in which it rises (one_cycle, cosine)", least=0, most=1
+    )
+    gamma: float = setting(
+        0.96, "factor every step_epochs (step: in stairs; exponential: smoothly)", least=0, most=1
+    )
+    step_epochs: float = setting(8.0, "see gamma", above=0)
+    power: float = setting(0.5, "of the poly schedule", least=0)
+    label_smoothing: float = setting(0.0, "share spread over all classes", least=0, most=1)
+    aux_weight: float = setting(0.3, "of each auxiliary head's loss", least=0)
+    augment: str = setting("light", "of training pictures", choices=tuple(AUGMENTATIONS))
+    area: tuple[float, float] | None = setting(None, "share that training crops keep, LOW,HIGH")
+    mirror: bool | None = setting(None, "half of the pictures; of augment by default")
+    photometric: float | None = setting(None, "strength; of augment by default", least=0, most=1)
+    lighting: float | None = setting(None, "deviation; of augment by default", least=0)
+    interpolations: tuple[str, ...] | None = setting(None, "one is drawn for each picture")
+    mixup: float = setting(0.0, "of its beta distribution, pictures blended in pairs", least=0)
+    cutmix: float = setting(0.0, "likewise, a box pasted into the other", least=0)
+    average: Average = setting(
+        "ema",
+        "weights for evaluation: ema with average_decay, warmed up; polyak, the mean since the "
+        "share average_start of the run",
+        choices=get_args(Average),
+    )
+    average_decay: float = setting(0.999, "see average", least=0, most=1)
+    average_start: float = setting(0.5, "see average", least=0, most=1)
+    # Without it the classifier, which sees a thousand positive features, swings wildly at the peak
+    clip_norm: float | None = setting(1.0, "largest norm of the gradient", above=0)
+    patience: int | None = setting(
+        None, "epochs without a better validation that end the run", above=0
+    )
+    seed: int = setting(0, "of everything random", least=0)
+    data_seed: int | None = setting(
+        None,
+        "of order, augmentation and dropout, so that seed is left with fresh weights and which "
+        "pictures are held out",
+        least=0,
+    )
+    precision: Precision = setting(
+        "auto",
+        "auto is bf16 where the device computes in it",
+        choices=get_args(Precision),
+        machine=True,
+    )
+    device: str = setting("auto", "auto, cpu or cuda", machine=True)
+    # One and two threads differ in the last bits, so a resumed run keeps their number
+    threads: int | None = setting(
+        None, "as many as cores by default", above=0, most=1024, machine=True
+    )
+    max_unreadable: float = setting(
+        0.01, "share of pictures that may be unreadable", least=0, most=1, machine=True
+    )
+    checkpoint_s: float = setting(
+        120.0, "seconds between checkpoints within an epoch", above=0, machine=True
+    )
 
     def __post_init__(self) -> None:
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise unknown(name, str(getattr(self, name)), choices)
-        for name in _POSITIVE:
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise InputError(f"{name} must be above 0; got {value}")
-        for name in _SHARES:
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= 1:
-                raise InputError(f"{name} must be from 0 to 1; got {value}")
+        for each in fields(self):
+            check(each, getattr(self, each.name))
         if any(size < 1 for size in self.progressive):
             raise InputError(f"progressive sizes must be above 0; got {self.progressive}")
         self.augmentation()
-        for name in _NOT_NEGATIVE:
-            value = getattr(self, name)
-            if value is not None and value < 0:
-                raise InputError(f"{name} must not be negative; got {value}")
 
     def train_size(self, epoch: int, epochs: int) -> int:
         """Side in pixels of the training pictures of an epoch, counted from 0."""
@@ -191,10 +168,8 @@ class TrainConfig:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> TrainConfig:
         """The inverse of ``to_json``; raises ``InputError`` on a setting that is none."""
-        names = [f.name for f in fields(cls)]
         for name in values:
-            if name not in names:
-                raise unknown("setting", name, names)
+            find_setting(name, fields(cls))
         known: dict[str, Any] = {
             n: tuple(v) if isinstance(v, list) else v for n, v in values.items()
         }
@@ -206,40 +181,33 @@ class TrainConfig:
         Raises:
             InputError: no such setting, or a value of another type.
         """
-        changes: dict[str, Any] = {}
-        for setting in settings:
-            name, equals, text = setting.partition("=")
-            if not equals:
-                raise InputError(f"a setting is key=value; got {setting!r}")
-            if name == "recipe":
-                raise InputError("a recipe is no setting but where they begin: --recipe NAME")
-            if name not in (known := [f.name for f in fields(self)]):
-                raise unknown("setting", name, known)
-            changes[name] = _parse(name, text)
-        return replace(self, **changes)
+        return replace(self, **parse_settings(settings))
 
 
-def _parse(name: str, text: str) -> Any:
-    kind = next(str(f.type) for f in dataclasses.fields(TrainConfig) if f.name == name)
-    if text == "none" and kind.endswith("| None"):
-        return None
-    try:
-        if kind.startswith("tuple[int"):
-            return tuple(int(part) for part in text.split(","))
-        if kind.startswith("tuple[str"):
-            return tuple(text.split(","))
-        if kind.startswith("tuple"):
-            low, high = (float(part) for part in text.split(","))
-            return low, high
-        if kind.startswith("bool"):
-            return {"true": True, "false": False}[text.lower()]
-        if kind.startswith("int"):
-            return int(text)
-        return float(text) if kind.startswith("float") else text
-    except (ValueError, KeyError):
-        wanted = {
-            "t": "numbers with commas between, LOW,HIGH for a range",
-            "b": "true or false",
-            "i": "a whole number",
-        }
-        raise InputError(f"{name} takes {wanted.get(kind[0], 'a number')}; got {text!r}") from None
+MACHINE = tuple(f.name for f in fields(TrainConfig) if f.metadata["machine"])
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
+    """Values by name of ``key=value`` settings, read by the field's type.
+
+    Raises:
+        InputError: no such setting, or a value of another type.
+    """
+    changes: dict[str, Any] = {}
+    for text in settings:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"a setting is key=value; got {text!r}; --set help lists them")
+        if name == "recipe":
+            raise InputError("a recipe is no setting but where they begin: --recipe NAME")
+        changes[name] = parse(find_setting(name, fields(TrainConfig)), value)
+    return changes
+
+
+def settings_help() -> list[tuple[str, str, str]]:
+    """Of every setting its name and default, the values it takes, and what it is."""
+    return [
+        (f"{f.name}={shown(f.default)}", values_of(f), f.metadata["about"])
+        for f in fields(TrainConfig)
+        if f.name != "recipe"
+    ]

@@ -1,11 +1,13 @@
 """Settings: parsing, checking, JSON."""
 
 import json
+from dataclasses import Field, fields
+from typing import Any
 
 import pytest
 
 from inception.errors import InputError
-from inception.training.config import TrainConfig
+from inception.training.config import TrainConfig, settings_help
 from inception.training.recipes import RECIPES, recipe
 
 
@@ -35,12 +37,46 @@ def test_settings_are_read_by_the_type_of_their_field() -> None:
         ("optimiser=adam", "no optimiser named 'adam'; did you mean 'adamw'"),
         ("augment=hard", "no augmentation named 'hard'"),
         ("label_smoothing=2", "label_smoothing must be from 0 to 1"),
-        ("seed=-1", "must not be negative"),
+        ("seed=-1", "seed must be 0 or more; got -1"),
+        ("threads=9999", "threads must be above 0, at most 1024; got 9999"),
     ],
 )
 def test_a_wrong_setting_is_told_in_one_line(setting: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         TrainConfig().with_settings([setting])
+
+
+NUMBERS = [f.name for f in fields(TrainConfig) if str(f.type).startswith(("int", "float"))]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "-1", str(10**400), "1e999"])
+def test_no_number_is_endless_or_below_its_range(name: str, value: str) -> None:
+    with pytest.raises(InputError, match=f"^{name} (must be|takes) "):
+        TrainConfig().with_settings([f"{name}={value}"])
+
+
+@pytest.mark.parametrize("field", fields(TrainConfig), ids=lambda f: f.name)
+@pytest.mark.parametrize("value", [object(), {"a": 1}, [1], b"x", True, "3", 1.5])
+def test_a_value_of_another_type_is_refused(field: Field[Any], value: object) -> None:
+    """As JSON that was written by hand may hold them."""
+    try:
+        config = TrainConfig.from_json({field.name: value})
+    except InputError as error:
+        assert "\n" not in str(error)
+    else:
+        kept = getattr(config, field.name)
+        assert str(field.type).startswith(type(kept).__name__) or isinstance(kept, str)
+
+
+def test_help_names_every_setting_with_its_values() -> None:
+    lines = {name: (values, about) for name, values, about in settings_help()}
+    assert len(lines) == len(fields(TrainConfig)) - 1  # all but the recipe
+    assert lines["lr=0.05"] == ("above 0", "peak rate")
+    assert lines["momentum=0.9"][0] == "from 0 to 1"
+    assert lines["optimiser=sgd"][0] == "sgd, adamw, rmsprop"
+    assert lines["mirror=none"][0] == "true or false"
+    assert all(values for values, _ in lines.values())
 
 
 @pytest.mark.parametrize("name", RECIPES)
