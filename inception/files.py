@@ -1,13 +1,19 @@
-"""Files that are either whole or not there, and where the cache lies."""
+"""Files that are either whole or not there, what may be read at all, and where the cache lies."""
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from safetensors import SafetensorError
 
 from inception.errors import InputError
+from inception.text import decoded
+
+MOST_BYTES = 2**30  # of one file that is read into memory
 
 
 @contextmanager
@@ -35,16 +41,68 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes ``text`` to ``path`` in one step."""
+    """Writes ``text`` to ``path`` in one step; bytes of file names that are no UTF-8 stay so."""
     with replacing(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+        beside.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """A file opened to read; a pipe, a device or a socket, which might never end, is not touched.
+
+    Raises:
+        OSError: it is not there, not to be read, or no regular file.
+    """
+    _check_regular(path.stat().st_mode, path)
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    try:
+        _check_regular(os.fstat(file.fileno()).st_mode, path)  # it may have been replaced
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def _check_regular(mode: int, path: Path) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """A regular file's bytes. Raises ``OSError``, for one of more than ``MOST_BYTES`` too."""
+    with open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > MOST_BYTES:
+            raise OSError(errno.EFBIG, f"more than {MOST_BYTES >> 30} GiB", str(path))
+        return file.read()
+
+
+def read_text(path: Path, *, kind: str = "text file") -> str:
+    """A file's text, in UTF-8 or what it begins with.
+
+    Raises:
+        InputError: it cannot be read, or is in another encoding.
+    """
+    try:
+        return decoded(read_bytes(path), path, kind=kind)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
 
 
 def cache_folder() -> Path:
-    """``$INCEPTION_CACHE``, else ``inception`` in the user's cache folder."""
-    own = os.environ.get("INCEPTION_CACHE")
-    shared = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(own) if own else Path(shared) / "inception"
+    """``$INCEPTION_CACHE``, else ``inception`` in the user's cache folder.
+
+    Raises:
+        InputError: the user has no home.
+    """
+    if own := os.environ.get("INCEPTION_CACHE"):
+        return Path(own)
+    if shared := os.environ.get("XDG_CACHE_HOME"):
+        return Path(shared) / "inception"
+    try:
+        return Path.home() / ".cache" / "inception"
+    except RuntimeError as error:
+        raise InputError("no home folder to keep a cache in: set INCEPTION_CACHE") from error
 
 
 def _umask() -> int:

@@ -1,6 +1,7 @@
 """Files that are whole or not there, and where the cache lies."""
 
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from inception.errors import InputError
-from inception.files import cache_folder, replacing, write_text
+from inception.files import MOST_BYTES, cache_folder, read_bytes, replacing, write_text
 
 
 def test_text_is_written_over_what_was_there(tmp_path: Path) -> None:
@@ -102,3 +103,42 @@ def test_the_cache_lies_where_the_variables_say(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert cache_folder() == Path(folder)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "socket", "folder", "missing"])
+@pytest.mark.parametrize("through", ["itself", "a link"])
+def test_only_a_regular_file_is_opened(tmp_path: Path, kind: str, through: str) -> None:
+    path = {"device": Path("/dev/zero"), "folder": tmp_path}.get(kind, tmp_path / "x.jpg")
+    if kind == "pipe":
+        os.mkfifo(path)
+    if through == "a link":
+        (tmp_path / "link").symlink_to(path)
+        path = tmp_path / "link"
+    with socket.socket(socket.AF_UNIX) as made:
+        if kind == "socket":
+            made.bind(str(tmp_path / "x.jpg"))
+        with pytest.raises(OSError, match=r"not a regular file|directory"):
+            read_bytes(path)
+
+
+def test_a_file_larger_than_memory_should_hold_is_refused(tmp_path: Path) -> None:
+    with (tmp_path / "x.jpg").open("wb") as file:
+        file.truncate(MOST_BYTES + 1)  # a hole, of no bytes on the disk
+    with pytest.raises(OSError, match="more than 1 GiB"):
+        read_bytes(tmp_path / "x.jpg")
+
+
+def test_text_keeps_the_bytes_of_names_that_are_no_utf8(tmp_path: Path) -> None:
+    write_text(tmp_path / "x.csv", os.fsdecode(b"caf\xe9\n"))
+    assert (tmp_path / "x.csv").read_bytes() == b"caf\xe9\n"
+
+
+def test_without_a_home_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.delenv("INCEPTION_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    with pytest.raises(InputError, match="set INCEPTION_CACHE"):
+        cache_folder()

@@ -1,7 +1,12 @@
 """The command line. Commands' bodies import what they need when they are chosen."""
 
+import contextlib
+import errno
+import io
+import os
 import sys
 import warnings
+from collections.abc import Callable
 
 import typer
 from typer.exceptions import TyperException
@@ -14,13 +19,16 @@ from inception.cli.doctor import doctor
 from inception.cli.evaluate import evaluate
 from inception.cli.export import export
 from inception.cli.models import compare, models
-from inception.cli.output import INTERRUPTED
+from inception.cli.output import INTERRUPTED, say
 from inception.cli.predict import predict
 from inception.cli.reproduce import reproduce
 from inception.cli.train import train
 from inception.cli.verify import verify
 from inception.cli.weights import weights_app
 from inception.errors import InputError
+from inception.text import shown
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room for what is written
 
 app = typer.Typer(
     name="inception",
@@ -49,33 +57,53 @@ def options(
     if version:
         from inception import __version__
 
-        typer.echo(f"inception {__version__}")
+        say(f"inception {__version__}")
         raise typer.Exit
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        say(*context.get_help().splitlines())
 
 
 def main() -> None:
     """Runs the command line; a caller's mistake is one line and exit status 2."""
     # pictures between Pillow's limit of caution and twice that are refused by our own check
     warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # whatever the terminal's encoding
+    status = _status(lambda: app(standalone_mode=False))
+    sys.exit(_status(sys.stdout.flush) or status if sys.stdout else status)
+
+
+def _status(act: Callable[[], object]) -> int:
+    """The exit status after ``act``; what a caller can mend is told in one line."""
     try:
-        status = app(standalone_mode=False)
+        status = act()
     except TyperException as error:
-        status = _fail(error.format_message())
+        return _fail(error.format_message())
     except InputError as error:
-        status = _fail(str(error))
+        return _fail(str(error))
     except BrokenPipeError:  # whoever read our output has had enough
-        sys.stderr.close()
-        status = 0
+        _give_up_output()
+        return 0
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted", file=sys.stderr)
-        status = INTERRUPTED
-    sys.exit(status if isinstance(status, int) else 0)
+        return INTERRUPTED
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        _give_up_output()
+        return _fail(f"cannot write {error.filename or 'the output'}: {error.strerror}")
+    return status if isinstance(status, int) else 0
+
+
+def _give_up_output() -> None:
+    """Lets the interpreter's last flush of what nobody can take go nowhere, without a word."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str) -> int:
-    line = " ".join(message.split())
+    line = shown(" ".join(message.split()))
     if line:
         print(f"inception: {line}", file=sys.stderr)
     return 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
+from inception.cli.output import say
 
 if TYPE_CHECKING:
     from inception.reproduce.ablations import Ablation, Row
@@ -17,10 +17,11 @@ def ablations(
     out: Path | None, data: Path | None, json: str | None, *, quiet: bool, **options: Any
 ) -> int:
     """Runs them, prints the table and writes it beside the runs."""
-    from inception.cli.output import INTERRUPTED, csv_text, write_json
+    from inception.cli.output import INTERRUPTED, write_json
     from inception.cli.run_printer import RunPrinter
     from inception.files import write_text
     from inception.reproduce.ablations import markdown, run_ablations
+    from inception.text import csv_text
     from inception.training.loop import Interrupted
 
     out = out or OUT
@@ -30,14 +31,14 @@ def ablations(
     def begins(ablation: Ablation, number: int, of: int) -> None:
         printer.restart()
         if printing:
-            typer.echo(f"\n{number} of {of}: {ablation.group}, {ablation.name}")
+            say("", f"{number} of {of}: {ablation.group}, {ablation.name}")
 
     try:
         with printer:
             told: dict[str, Any] = {"reports": printer.reports(), "started": printer.started}
             rows = run_ablations(out, data, begins=begins, **told, **options)
     except Interrupted:
-        typer.echo("interrupted and saved; the same command goes on", err=True)
+        say("interrupted and saved; the same command goes on", err=True)
         return INTERRUPTED
     values = [row.to_json() for row in rows]
     write_text(out / "ablations.csv", csv_text(values))
@@ -61,4 +62,4 @@ def _print(rows: list[Row], out: Path) -> None:
         for row in rows
     ]
     console().print(table(columns, cells, left=2))
-    typer.echo(f"one seed: small differences are chance; the table is also in {out}/ablations.md")
+    say(f"one seed: small differences are chance; the table is also in {out}/ablations.md")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inception.cli.output import DeviceOption, JsonOption, QuietOption, ThreadsOption
+from inception.cli.output import DeviceOption, JsonOption, QuietOption, ThreadsOption, say
 
 if TYPE_CHECKING:
     from inception.benchmark.compare import Candidate, Comparison, Conditions, Row
@@ -138,7 +138,7 @@ def _files(folder: Path) -> tuple[str, ...]:
         try:
             read_image(source.read(index), name=source.path(index))
         except UnreadableImageError as error:
-            typer.echo(f"left out: {error}", err=True)
+            say(f"left out: {error}", err=True)
             continue
         good.append(source.path(index))
         if len(good) == MOST_FILES:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inception.cli.output import JsonOption, QuietOption
+from inception.cli.output import JsonOption, QuietOption, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -103,11 +103,9 @@ def _print_pulled(done: Pulled) -> None:
     checked = f"checked by {published.checksum}"
     if published.checksum is None:
         checked = f"nobody published a checksum; its SHA-256 is {done.sha256}"
-    typer.echo(
-        f"{published.tag}: {done.original}, {done.original.stat().st_size:,} bytes; {checked}"
-    )
+    say(f"{published.tag}: {done.original}, {done.original.stat().st_size:,} bytes; {checked}")
     for note in done.notes:
-        typer.echo(f"  {note}")
-    typer.echo(f"  licence: {published.licence}; the pictures of its training have their own")
-    typer.echo(f"  written: {done.path}, {done.path.stat().st_size:,} bytes")
-    typer.echo(f"  try: inception predict {published.tag} photo.jpg")
+        say(f"  {note}")
+    say(f"  licence: {published.licence}; the pictures of its training have their own")
+    say(f"  written: {done.path}, {done.path.stat().st_size:,} bytes")
+    say(f"  try: inception predict {published.tag} photo.jpg")

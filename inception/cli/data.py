@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inception.cli.output import JsonOption, ThreadsOption
+from inception.cli.output import JsonOption, ThreadsOption, say
 
 if TYPE_CHECKING:
     from inception.data.check import DataReport
@@ -22,7 +22,7 @@ MOST_LINES = 10  # of a list; --json has all
 def data(context: typer.Context) -> None:
     """Looks after data sets."""
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        say(*context.get_help().splitlines())
 
 
 @data_app.command()
@@ -73,8 +73,8 @@ def _print(report: DataReport) -> None:
 def _print_list(title: str, lines: list[str]) -> None:
     if not lines:
         return
-    typer.echo(f"{title}: {len(lines)}")
+    say(f"{title}: {len(lines)}")
     for line in lines[:MOST_LINES]:
-        typer.echo(f"  {line}")
+        say(f"  {line}")
     if len(lines) > MOST_LINES:
-        typer.echo(f"  and {len(lines) - MOST_LINES} more; --json has all")
+        say(f"  and {len(lines) - MOST_LINES} more; --json has all")

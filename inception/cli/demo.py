@@ -8,10 +8,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from inception.cli.output import say
+
 if TYPE_CHECKING:
     from inception.prediction import Prediction
 
 TARGET = 0.97  # test top-1 below which the demo has failed
+END = """\
+  model.safetensors  the trained network, with its classes and preprocessing inside
+  curves.png         losses and accuracy by epoch
+  confusion.png      which digits it takes for which
+  metrics.csv        the same as numbers
+
+Now your own pictures, in folders named after their classes:
+  inception data check PICTURES
+  inception train PICTURES --image-size 96 --epochs 10
+  inception predict runs/NAME photo.jpg"""
 INK = " .:-=+*#%@"
 
 
@@ -27,15 +39,15 @@ def demo(
 
     data, run = out / "digits", out / "run"
     count = write_digits(data)
-    typer.echo(f"1. {count:,} handwritten digits of 8x8 pixels, as a user has them: {data}")
+    say(f"1. {count:,} handwritten digits of 8x8 pixels, as a user has them: {data}")
     shutil.rmtree(run, ignore_errors=True)
-    typer.echo("\n2. training GoogLeNet, in its form for small pictures, on three fifths of them")
+    say("", "2. training GoogLeNet, in its form for small pictures, on three fifths of them")
     if status := train(str(data), set_=list(SETTINGS), out=str(run), seed=seed):
         return status
-    typer.echo("\n3. evaluating on the fifth it never saw")
+    say("", "3. evaluating on the fifth it never saw")
     result = evaluate(run, data, split="test")
     print_evaluation(result)
-    typer.echo("\n4. predicting the first test picture of each digit")
+    say("", "4. predicting the first test picture of each digit")
     show_predictions(run, data / "test")
     print_end(data, run)
     return 0 if result.top1_accuracy >= TARGET else 1
@@ -50,8 +62,8 @@ def show_predictions(run: Path, test: Path) -> None:
     for row in (predictions[:5], predictions[5:]):
         drawn = [drawing(Path(p.path)) for p in row]
         for lines in zip(*drawn, strict=True):
-            typer.echo("  ".join(lines))
-        typer.echo("  ".join(f"{answer(p):<16}" for p in row) + "\n")
+            say("  ".join(lines))
+        say("  ".join(f"{answer(p):<16}" for p in row), "")
 
 
 def drawing(path: Path) -> list[str]:
@@ -70,13 +82,4 @@ def answer(prediction: Prediction) -> str:
 
 def print_end(data: Path, run: Path) -> None:
     """Says where everything lies and what to type next."""
-    typer.echo(f"""The pictures are in {data}, the run in {run}:
-  model.safetensors  the trained network, with its classes and preprocessing inside
-  curves.png         losses and accuracy by epoch
-  confusion.png      which digits it takes for which
-  metrics.csv        the same as numbers
-
-Now your own pictures, in folders named after their classes:
-  inception data check PICTURES
-  inception train PICTURES --image-size 96 --epochs 10
-  inception predict runs/NAME photo.jpg""")
+    say(f"The pictures are in {data}, the run in {run}:", *END.splitlines())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inception.cli.output import DeviceOption, JsonOption, QuietOption, ThreadsOption
+from inception.cli.output import DeviceOption, JsonOption, QuietOption, ThreadsOption, say
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -49,7 +49,7 @@ def doctor(
     patient = open_patient(path, model=model, device=device)
     specimens = open_specimens(images, patient.info.classes, limit=limit, threads=threads)
     for error in specimens.unreadable:
-        typer.echo(f"unreadable: {error}", err=True)
+        say(f"unreadable: {error}", err=True)
     with _Waiting(quiet or json == "-") as waiting:
         found = examine(patient, specimens.read, specimens.labels, progress=waiting.told)
     write_json(found.to_json(), json)
@@ -57,7 +57,7 @@ def doctor(
         _print(found, file, specimens.note, quiet=quiet)
     if out is not None:
         patient.save(out, found.best.preprocessing, offset=found.best.offset)
-        typer.echo(f"written: {out}", err=json == "-")
+        say(f"written: {out}", err=json == "-")
     return 0 if found.agrees and not (found.guessing or found.unlike) else 1
 
 

@@ -17,6 +17,7 @@ from inception.cli.output import (
     JsonOption,
     QuietOption,
     ThreadsOption,
+    say,
 )
 from inception.errors import InputError
 
@@ -132,10 +133,10 @@ def _after(
     from inception.evaluation.report import write_report
 
     if report is not None and not isinstance(result, Grid):
-        typer.echo(f"the errors: {write_report(report, result, witness)}", err=err)
+        say(f"the errors: {write_report(report, result, witness)}", err=err)
     if listener is not None:
         c = calibrate(models[0], *listener.all())
-        typer.echo(
+        say(
             f"temperature {c.temperature:.3f}, stored in the model: loss {c.loss_before:.4f} to "
             f"{c.loss_after:.4f}, calibration error {100 * c.error_before:.2f} to "
             f"{100 * c.error_after:.2f} points",
@@ -177,13 +178,14 @@ def _check_options(
 def _print(
     result: Evaluation | Grid, json: str | None, csv: Path | None, plot: Path | None, *, quiet: bool
 ) -> None:
-    from inception.cli.output import csv_text, write_json
+    from inception.cli.output import write_json
     from inception.drawing import draw_grid
     from inception.evaluation.grid import Grid
     from inception.files import write_text
+    from inception.text import csv_text
 
     for path, reason in result.unreadable:
-        typer.echo(f"unreadable: {path}: {reason}", err=True)
+        say(f"unreadable: {path}: {reason}", err=True)
     if json != "-":
         if isinstance(result, Grid):
             print_grid(result, quiet=quiet)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
+from inception.cli.output import say
 
 if TYPE_CHECKING:
     from inception.evaluation.exits import ExitEvaluation
@@ -24,10 +24,11 @@ def measure_exits(
     quiet: bool,
 ) -> None:
     """``inception evaluate --exit-confidence``: measures, prints, writes the curve."""
-    from inception.cli.output import csv_text, progress, write_json
+    from inception.cli.output import progress, write_json
     from inception.drawing import draw_exits
     from inception.evaluation.exits import evaluate_exits
     from inception.files import write_text
+    from inception.text import csv_text
 
     with progress(quiet=quiet) as bar:
         task = bar.add_task("evaluating", total=None)
@@ -37,7 +38,7 @@ def measure_exits(
 
         result = evaluate_exits(model, data, confidence, **options, progress=told)
     for path, reason in result.unreadable:
-        typer.echo(f"unreadable: {path}: {reason}", err=True)
+        say(f"unreadable: {path}: {reason}", err=True)
     write_json(result.to_json(), json)
     if json != "-":
         print_exits(result, quiet=quiet)
@@ -80,9 +81,7 @@ def print_answered(engine: Engine) -> None:
     spent = sum(engine.answered[name] * costs[name] for name in engine.exits) / total
     share = spent / exit_costs(spec, heads=False)[engine.exits[-1]]
     shares = ", ".join(f"{name} {100 * n / total:.1f} %" for name, n in engine.answered.items())
-    typer.echo(
-        f"answered by {shares}; {100 * share:.1f} % of the full network's multiply-adds", err=True
-    )
+    say(f"answered by {shares}; {100 * share:.1f} % of the full network's multiply-adds", err=True)
 
 
 def _exit_table(result: ExitEvaluation) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from inception.cli.output import JsonOption, QuietOption, ThreadsOption
+from inception.cli.output import JsonOption, QuietOption, ThreadsOption, say
 
 
 def export(
@@ -56,14 +56,14 @@ def export(
         threads=threads,
     )
     if certificate is None:
-        typer.echo(f"{out}: written unchecked: give pictures to compare on, --check DATA", err=True)
+        say(f"{out}: written unchecked: give pictures to compare on, --check DATA", err=True)
         return 0
     write_json(certificate.to_json(), json)
     if not quiet and json != "-":
-        typer.echo(certificate.to_text(), nl=False)
+        say(*certificate.to_text().splitlines())
     if certificate.failures:
-        typer.echo(f"refused, nothing written: {'; '.join(certificate.failures)}", err=True)
+        say(f"refused, nothing written: {'; '.join(certificate.failures)}", err=True)
         return 1
     if not quiet:
-        typer.echo(f"written: {out}, {certificate_files(out)[1]}", err=True)
+        say(f"written: {out}, {certificate_files(out)[1]}", err=True)
     return 0

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from inception.cli.output import say
 from inception.errors import InputError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def train_members(
     def begins(number: int, of: int) -> None:
         printer.restart()
         if printing and is_main_process():
-            typer.echo(f"\nmember {number} of {of}")
+            say("", f"member {number} of {of}")
 
     told: dict[str, Any] = {
         "begins": begins, "reports": printer.reports(), "started": printer.started,
@@ -83,7 +84,7 @@ def train_members(
                 summary = train_ensemble(data, config, members, out=folder, **told)
     except Interrupted:
         go_on = f"inception train --resume {folder}"
-        typer.echo(f"interrupted and saved; go on with: {go_on}", err=True)
+        say(f"interrupted and saved; go on with: {go_on}", err=True)
         return INTERRUPTED
     if is_main_process():
         write_json(summary.to_json(), json)
@@ -95,8 +96,8 @@ def train_members(
 def _print(summary: EnsembleSummary) -> None:
     from inception.cli.output import percent
 
-    typer.echo("")
+    say("")
     for run in summary.members:
-        typer.echo(f"{run.folder}: validation top-1 {percent(run.top1_accuracy)}")
-    typer.echo("next, all together:")
-    typer.echo(f"  inception evaluate {summary.folder}/member-* {summary.data} --grid")
+        say(f"{run.folder}: validation top-1 {percent(run.top1_accuracy)}")
+    say("next, all together:")
+    say(f"  inception evaluate {summary.folder}/member-* {summary.data} --grid")

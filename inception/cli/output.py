@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from inception.files import write_text
+from inception.text import json_text, shown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,29 +43,36 @@ def write_json(value: Any, target: str | None) -> None:
     """Writes a result to the ``--json`` file, or to standard output for ``-``."""
     if target is None:
         return
-    text = json.dumps(value, indent=1, ensure_ascii=False)
     if target == "-":
-        print(text)
+        print(json_text(value, indent=1, into=sys.stdout.encoding))
     else:
-        write_text(Path(target), text + "\n")
+        write_text(Path(target), json_text(value, indent=1) + "\n")
 
 
-def csv_text(rows: Sequence[dict[str, Any]]) -> str:
-    """Rows as CSV under a line with their columns' names."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+def say(*lines: object, err: bool = False) -> None:
+    """Prints lines, on standard error where ``err``: whatever names are in them cannot act."""
+    for line in lines:
+        typer.echo(shown(line), err=err)
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Where tables and progress go; wide where the output is no terminal, so nothing is cut."""
+    """Where tables and progress go; wide where the output is no terminal, so nothing is cut.
+
+    Strings are printed as they are, never as markup, and cannot act.
+    """
     from rich.console import Console
+    from rich.text import Text
+
+    class Plain(Console):
+        def render_str(self, text: str, **how: Any) -> Text:
+            return super().render_str("\n".join(map(shown, text.split("\n"))), **how)
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # ``main`` ends quietly
 
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else 160
-    return Console(stderr=stderr, highlight=False, width=width)
+    return Plain(stderr=stderr, highlight=False, markup=False, emoji=False, width=width)
 
 
 def progress(*columns: Any, quiet: bool = False) -> Progress:
@@ -88,7 +93,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 
     for number, column in enumerate(columns):
         made.add_column(column, justify="left" if number < left else "right", no_wrap=number > 0)
     for row in rows:
-        made.add_row(*row)
+        made.add_row(*map(shown, row))
     return made
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import csv
-import json as json_module
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Annotated, Protocol, TextIO
 
 import typer
 
 from inception.cli.exits import print_answered
-from inception.cli.output import DeviceOption, EngineOption, ExitOption, QuietOption, ThreadsOption
+from inception.cli.output import (
+    DeviceOption,
+    EngineOption,
+    ExitOption,
+    QuietOption,
+    ThreadsOption,
+    say,
+)
+from inception.text import csv_line, json_text
 
 if TYPE_CHECKING:
     from inception.prediction import Prediction
@@ -81,13 +87,13 @@ def predict(
             done += 1
             if prediction.error is not None:
                 unreadable += 1
-                typer.echo(f"unreadable: {prediction.path}: {prediction.error}", err=True)
+                say(f"unreadable: {prediction.path}: {prediction.error}", err=True)
             for writer in writers:
                 writer.write(prediction)
     if exit_confidence is not None and not quiet:
         print_answered(predictor.engine)
     if unreadable:
-        typer.echo(f"{unreadable} of {done} pictures could not be read", err=True)
+        say(f"{unreadable} of {done} pictures could not be read", err=True)
     return 1 if unreadable else 0
 
 
@@ -100,7 +106,7 @@ def _model_and_paths(arguments: list[str]) -> tuple[str, list[str]]:
     if not is_model(model):
         model, paths = SHIPPED, arguments
         check_paths(path for path in paths if path != "-")
-        typer.echo(f"no MODEL given: taking {SHIPPED}, which comes with inception", err=True)
+        say(f"no MODEL given: taking {SHIPPED}, which comes with inception", err=True)
     find_model(model)
     if not paths:
         raise InputError(f"no pictures given: inception predict {model} PICTURES")
@@ -122,7 +128,11 @@ def _opened(name: str, files: ExitStack) -> TextIO:
     if name == "-":
         return sys.stdout
     try:
-        return files.enter_context(Path(name).open("w", encoding="utf-8", newline=""))
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return files.enter_context(
+            path.open("w", encoding="utf-8", errors="surrogateescape", newline="")
+        )
     except OSError as error:
         raise InputError(f"cannot write {name}: {error.strerror}") from error
 
@@ -143,7 +153,7 @@ class _TableWriter:
         best, *others = prediction.top
         rest = ", ".join(f"{t.label} {100 * t.probability:.1f} %" for t in others)
         line = f"{best.label:<{self.width}} {100 * best.probability:5.1f} %  {prediction.path}"
-        typer.echo(f"{line}  ({rest})" if rest else line)
+        say(f"{line}  ({rest})" if rest else line)
 
 
 class _JsonWriter:
@@ -151,18 +161,19 @@ class _JsonWriter:
         self.file = file
 
     def write(self, prediction: Prediction) -> None:
-        self.file.write(json_module.dumps(prediction.to_json(), ensure_ascii=False) + "\n")
+        into = self.file.encoding or "utf-8"
+        self.file.write(json_text(prediction.to_json(), into=into) + "\n")
 
 
 class _CsvWriter:
     def __init__(self, file: TextIO, top: int) -> None:
-        self.rows: Any = csv.writer(file, lineterminator="\n")
+        self.file = file
         ranks = range(1, top + 1)
         names = [name for rank in ranks for name in (f"label_{rank}", f"probability_{rank}")]
-        self.rows.writerow(["path", *names, "error"])
+        self.file.write(csv_line(["path", *names, "error"]))
         self.top = top
 
     def write(self, prediction: Prediction) -> None:
         cells = [cell for t in prediction.top for cell in (t.label, f"{t.probability:.6f}")]
         cells += [""] * (2 * self.top - len(cells))
-        self.rows.writerow([prediction.path, *cells, prediction.error or ""])
+        self.file.write(csv_line([prediction.path, *cells, prediction.error or ""]))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inception.cli.output import DeviceOption, JsonOption, QuietOption, ThreadsOption
+from inception.cli.output import DeviceOption, JsonOption, QuietOption, ThreadsOption, say
 from inception.errors import InputError
 
 if TYPE_CHECKING:
@@ -116,13 +116,13 @@ def _card(
     place = find_data(card, root)
     printing = json != "-" and not quiet
     if printing:
-        typer.echo(f"{card.name}: {card.about}\n{card.command}\nin about {_minutes(card)}\n")
+        say(f"{card.name}: {card.about}", card.command, f"in about {_minutes(card)}", "")
     outcome = _run(card, place, {"out": out, "device": device, "threads": threads}, printing)
     if outcome is None:
         return INTERRUPTED
     write_json(outcome.to_json(), json)
     if json != "-":
-        typer.echo(_told(outcome))
+        say(_told(outcome))
     return 0 if outcome.holds else 1
 
 
@@ -144,7 +144,7 @@ def _run(card: Card, place: Path, options: dict[str, Any], printing: bool) -> Ou
                 progress=printer.validation,
             )
     except Interrupted:
-        typer.echo(
+        say(
             f"interrupted and saved; go on with: inception train --resume {printer.folder}",
             err=True,
         )

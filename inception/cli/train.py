@@ -21,6 +21,7 @@ from inception.cli.output import (
     JsonOption,
     QuietOption,
     ThreadsOption,
+    say,
 )
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def _train(
                 started=printer.started,
             )
     except Interrupted:
-        typer.echo(
+        say(
             f"interrupted and saved; go on with: inception train --resume {printer.folder}",
             err=True,
         )
@@ -171,12 +172,12 @@ def _print_summary(summary: RunSummary) -> None:
     from inception.cli.output import percent
     from inception.cli.run_printer import clock
 
-    typer.echo(
+    say(
         f"validation top-1 {percent(summary.top1_accuracy)} (epoch {summary.best_epoch} of "
         f"{summary.epochs}{', averaged weights' * summary.averaged}), loss {summary.loss:.4f}, "
         f"after {clock(summary.seconds)}"
     )
-    typer.echo(f"the model: {summary.model}")
-    typer.echo("next:")
-    typer.echo(f"  inception evaluate {summary.folder} {summary.data}")
-    typer.echo(f"  inception predict {summary.folder} PICTURES")
+    say(f"the model: {summary.model}")
+    say("next:")
+    say(f"  inception evaluate {summary.folder} {summary.data}")
+    say(f"  inception predict {summary.folder} PICTURES")

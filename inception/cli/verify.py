@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from inception.cli.output import JsonOption
+from inception.cli.output import JsonOption, say
 
 
 def verify(
@@ -36,10 +36,10 @@ def verify(
         real = ""
         if found.real_difference is not None:
             real = f", {found.real_difference:.2g} on {found.real_pictures} of {pictures}"
-        typer.echo(
+        say(
             f"{found.model} and {found.against}'s: logits differ by at most "
             f"{found.random_difference:.2g} on noise{real}; they reach {found.scale:.3g}"
         )
         limit = f"{found.tolerance:g} of that"
-        typer.echo(f"equal to {limit}" if found.equal else f"they differ by more than {limit}")
+        say(f"equal to {limit}" if found.equal else f"they differ by more than {limit}")
     return 0 if found.equal else 1

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from inception.cli.output import say
+
 if TYPE_CHECKING:
     from inception.preprocessing import Preprocessing
     from inception.weights.importers.convert import Converted
@@ -20,7 +22,7 @@ weights_app = typer.Typer(
 def weights(context: typer.Context) -> None:
     """Public weights."""
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        say(*context.get_help().splitlines())
 
 
 @weights_app.command()
@@ -81,10 +83,10 @@ def _lines(path: Path) -> list[str]:
 def _print(converted: Converted, out: Path) -> None:
     info = converted.info
     for note in converted.notes:
-        typer.echo(note)
-    typer.echo(f"classes: {len(info.classes):,}, from {info.classes[0]} to {info.classes[-1]}")
-    typer.echo(f"pictures: {_pictures(info.preprocessing)}")
-    typer.echo(f"written: {out}, {out.stat().st_size:,} bytes")
+        say(note)
+    say(f"classes: {len(info.classes):,}, from {info.classes[0]} to {info.classes[-1]}")
+    say(f"pictures: {_pictures(info.preprocessing)}")
+    say(f"written: {out}, {out.stat().st_size:,} bytes")
 
 
 def _pictures(p: Preprocessing) -> str:

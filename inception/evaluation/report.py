@@ -15,6 +15,7 @@ from inception.drawing import draw_confusion, draw_reliability
 from inception.evaluation.evaluate import Evaluation
 from inception.evaluation.metrics import SMALLEST, Floats, calibration_bins
 from inception.files import replacing, write_text
+from inception.text import shown
 
 MOST_PICTURES = 40  # in a gallery
 MOST_PAIRS = 10
@@ -75,7 +76,7 @@ def write_report(folder: Path, result: Evaluation, witness: Witness) -> Path:
         _section("Not readable", _list(f"{p}: {reason}" for p, reason in result.unreadable)),
     ]  # fmt: skip
     page = folder / "index.html"
-    write_text(page, PAGE.format(title=escape(", ".join(result.models)), body="\n".join(parts)))
+    write_text(page, PAGE.format(title=_text(", ".join(result.models)), body="\n".join(parts)))
     return page
 
 
@@ -133,17 +134,21 @@ def _figure(folder: Path, dataset: Dataset, seen: Seen) -> str:
         with replacing(folder / name) as beside:
             image.save(beside, format="JPEG", quality=85)
     loss = -np.log(max(seen.label_probability, SMALLEST))
-    label, predicted = (escape(dataset.classes[i]) for i in (seen.label, seen.predicted))
-    path = escape(dataset.path(seen.index))
+    label, predicted = (_text(dataset.classes[i]) for i in (seen.label, seen.predicted))
+    path = _text(dataset.path(seen.index))
     return (
         f'<figure><img src="{name}" alt="" title="{path}"><figcaption>is {label}<br>'
         f"taken for <b>{predicted}</b>, {100 * seen.confidence:.1f} %<br>loss {loss:.2f}<br>"
-        f"<small>{escape(dataset.key(seen.index))}</small></figcaption></figure>"
+        f"<small>{_text(dataset.key(seen.index))}</small></figcaption></figure>"
     )
 
 
+def _text(text: str) -> str:
+    return escape(shown(text))
+
+
 def _section(title: str, body: str) -> str:
-    return f"<h2>{escape(title)}</h2>\n{body}"
+    return f"<h2>{_text(title)}</h2>\n{body}"
 
 
 def _image(name: str) -> str:
@@ -151,14 +156,14 @@ def _image(name: str) -> str:
 
 
 def _list(lines: Iterable[str]) -> str:
-    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    items = "".join(f"<li>{_text(line)}</li>" for line in lines)
     return f"<ul>{items}</ul>" if items else "<p>None.</p>"
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    head = "".join(f"<th>{_text(column)}</th>" for column in columns)
     body = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+        "<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
     return f"<table><tr>{head}</tr>{body}</table>"
 

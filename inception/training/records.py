@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import platform
@@ -23,6 +21,7 @@ from inception.evaluation.evaluate import Evaluation
 from inception.files import write_text
 from inception.models.spec import Spec
 from inception.prediction import RUN_MODEL
+from inception.text import csv_text
 from inception.training.checkpoint import State
 from inception.training.config import TrainConfig
 from inception.weights.model_file import ModelInfo, Transplant, save_model
@@ -60,9 +59,9 @@ def record_start(start: RunStart) -> None:
 def record_epoch(start: RunStart, state: State) -> None:
     """Writes what every epoch changes: tables, log and curves."""
     folder = start.folder
-    write_text(folder / "metrics.csv", _csv(state.rows))
+    write_text(folder / "metrics.csv", csv_text(state.rows))
     unreadable = [{"path": p, "reason": r} for p, r in sorted(state.unreadable.items())]
-    write_text(folder / "unreadable.csv", _csv(unreadable))
+    write_text(folder / "unreadable.csv", csv_text(unreadable))
     with (folder / "log.txt").open("a", encoding="utf-8") as log:
         now = datetime.now().isoformat(timespec="seconds")
         log.write(f"{now} {json.dumps(state.rows[-1])}\n")
@@ -81,7 +80,9 @@ def record_best(
 
 def _confusion_csv(evaluation: Evaluation) -> str:
     rows = zip(evaluation.classes, evaluation.confusion.tolist(), strict=True)
-    return _csv([{"true": c, **dict(zip(evaluation.classes, row, strict=True))} for c, row in rows])
+    return csv_text(
+        [{"true": c, **dict(zip(evaluation.classes, row, strict=True))} for c, row in rows]
+    )
 
 
 def _model_info(start: RunStart, evaluation: Evaluation, epoch: int) -> ModelInfo:
@@ -131,12 +132,3 @@ def commit() -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
-
-
-def _csv(rows: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    if rows:
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    return text.getvalue()
