@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +18,10 @@ from inception.weights.model_file import is_exported, read_info, read_weights
 
 if TYPE_CHECKING:
     from inception.runtime.program import Program
+
+# OpenVINO and NNCF report to Google Analytics when they are imported, whatever they find in the
+# user's home. Their reporter counts as not installed, and both do without.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
 ENGINES = ("auto", "torch", "openvino", "onnx")
 PACKAGES = {  # what an engine or precision needs

@@ -13,6 +13,8 @@ from inception.machine import available_cores
 from inception.runtime import check_pictures, check_threads
 from inception.runtime.program import DEFAULT_OUTPUTS, PICTURES, Floats, Program, check_outputs
 
+ort.disable_telemetry_events()  # its builds for Windows send them
+
 QUIET = 3  # errors only: warnings are about what the optimiser left as it was
 
 
