@@ -105,7 +105,7 @@ def _print_settings() -> int:
     for name, values, about in settings_help():
         start = f"{name} ".ljust(len(indent))
         told = f"{values}: {about}"
-        typer.echo(textwrap.fill(told, 100, initial_indent=start, subsequent_indent=indent))
+        say(*textwrap.wrap(told, 100, initial_indent=start, subsequent_indent=indent))
     return 0
 
 
