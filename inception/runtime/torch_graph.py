@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inception.models.spec import ActivationKind
 from inception.runtime import program as p
-from inception.runtime.program import LUMA, Floats, Program, Step
+from inception.runtime.program import LUMA, PICTURES, Floats, Program, Step
 
 ACTIVATIONS: dict[ActivationKind, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu_,
     "tanh": torch.tanh_,
     "sigmoid": torch.sigmoid_,
 }
+
+EXACT = p.Normalise | p.ResponseNorm  # computed in float32, then rounded to the program's type
 
 
 class ProgramModule(nn.Module):
@@ -38,35 +41,43 @@ class ProgramModule(nn.Module):
         super().__init__()
         self.steps, self.start, self.dtype = program.steps, program.start, dtype
         self.outputs = tuple(program.outputs.values())
-        kept = kept or dtype
-        for number, step in enumerate(program.steps):
-            for name, values in _tensors(step).items():
-                tensor = torch.tensor(values).to(kept)  # a copy: a file's own memory is read-only
-                self.register_buffer(f"{name}_{number}", tensor)
+        self._names = [
+            self._register(number, step, kept or dtype) for number, step in enumerate(program.steps)
+        ]
         last = {name: n for n, step in enumerate(program.steps) for name in step.inputs}
         self._done = [
             [name for name in step.inputs if last[name] == n and name not in self.outputs]
             for n, step in enumerate(program.steps)
         ]
 
+    def _register(self, number: int, step: Step, kept: torch.dtype) -> list[str]:
+        """Makes buffers of a step's arrays, here and not in ``forward``: numpy does not compile."""
+        arrays = _arrays(step)
+        for name, values in arrays.items():
+            tensor = torch.tensor(values)  # a copy: a file's own memory is read-only
+            tensor = tensor if isinstance(step, EXACT) else tensor.to(kept)
+            self.register_buffer(f"{name}_{number}", tensor)
+        return [f"{name}_{number}" for name in arrays]
+
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Values are let go as soon as nothing reads them any more."""
+        if self.start != PICTURES:
+            x = x.to(self.dtype)
         values = {self.start: x}
         for number, step in enumerate(self.steps):
             inputs = [values[name] for name in step.inputs]
             for name in self._done[number]:
                 values.pop(name, None)
-            tensors = [
-                self.get_buffer(f"{name}_{number}").to(self.dtype) for name in _tensors(step)
-            ]
+            tensors = [getattr(self, name) for name in self._names[number]]
             values[step.name] = _run(step, inputs, tensors, self.dtype)
         return tuple(values[name].float() for name in self.outputs)
 
 
-def _tensors(step: Step) -> dict[str, Floats]:
+def _arrays(step: Step) -> dict[str, Floats]:
     match step:
-        case p.Normalise(mean=mean, std=std):
-            return {"mean": mean, "std": std}
+        case p.Normalise(order=order, mean=mean, std=std):
+            luma = {"luma": np.array(LUMA, np.float32)} if order == "grey" else {}
+            return {"mean": mean, "std": std, **luma}
         case p.Convolve(weight=weight, bias=bias) | p.Multiply(weight=weight, bias=bias):
             return {"weight": weight, "bias": bias}
         case p.ResponseNorm(band=band):
@@ -80,12 +91,12 @@ def _run(
     x = inputs[0]
     match step:
         case p.Normalise(order=order):
-            mean, std = tensors
-            return _normalise(x.to(dtype), mean, std, order)
+            return _normalise(x.float(), order, *tensors).to(dtype)
         case p.Convolve():
-            return _convolve(step, x, *tensors)
+            weight, bias = (tensor.to(dtype) for tensor in tensors)
+            return _convolve(step, x, weight, bias)
         case p.Multiply(activation=kind):
-            weight, bias = tensors
+            weight, bias = (tensor.to(dtype) for tensor in tensors)
             return _activate(torch.addmm(bias, x, weight), kind)
         case p.Window():
             return _window(step, x)
@@ -113,11 +124,13 @@ def _activate(x: Tensor, kind: ActivationKind | None) -> Tensor:
     return x if kind is None else ACTIVATIONS[kind](x)
 
 
-def _normalise(x: Tensor, mean: Tensor, std: Tensor, order: str) -> Tensor:
+def _normalise(
+    x: Tensor, order: str, mean: Tensor, std: Tensor, luma: Tensor | None = None
+) -> Tensor:
     if order == "bgr":
         x = x.flip(-1)
-    elif order == "grey":
-        x = (x * x.new_tensor(LUMA)).sum(dim=-1, keepdim=True)
+    elif luma is not None:
+        x = (x * luma).sum(dim=-1, keepdim=True)
     return ((x - mean) / std).permute(0, 3, 1, 2)  # [N, C, H, W], channels last
 
 
@@ -171,7 +184,7 @@ def _regions(step: p.Regions, x: Tensor) -> Tensor:
 
 def _response_norm(step: p.ResponseNorm, x: Tensor, band: Tensor) -> Tensor:
     """In float32: squares overflow sooner. The power -3/4 is two reciprocal roots."""
-    dtype, x, band = x.dtype, x.float(), band.float()
+    dtype, x = x.dtype, x.float()
     sums = F.conv2d(x * x, band, band.new_full((len(band),), step.k))
     if step.beta != 0.75:
         return x.mul(sums.pow_(-step.beta)).to(dtype)
