@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from command_line import fails, run
 from PIL import Image
 
 from inception.models import MODELS, create_model
@@ -16,22 +17,6 @@ from inception.preprocessing import Preprocessing
 from inception.weights.model_file import ModelInfo, save_model
 
 TWO = ("green", "red")
-
-
-def run(*arguments: str, input: str | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from inception.cli import main; main()", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, input=input)
-
-
-def fails(*arguments: str) -> str:
-    """The one line of a caller's mistake."""
-    done = run(*arguments)
-    assert done.returncode == 2, done.stderr
-    assert done.stdout == ""
-    lines = done.stderr.splitlines()
-    assert len(lines) == 1, done.stderr
-    assert lines[0].startswith("inception: ")
-    return lines[0]
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +190,7 @@ def test_a_list_of_pictures_comes_on_standard_input(model: Path, colours: Path) 
 def test_train_evaluate_and_predict_work_together(colours: Path, tmp_path: Path) -> None:
     out = str(tmp_path / "run")
     trained = run("train", str(colours), "--model", "googlenet_small", "--image-size", "16",
-                  "--epochs", "3", "--batch-size", "16", "--lr", "0.01", "--out", out,
+                  "--set", "width=0.125", "--epochs", "3", "--batch-size", "16", "--lr", "0.01", "--out", out,
                   "--json", str(tmp_path / "summary.json"))  # fmt: skip
     assert trained.returncode == 0, trained.stderr
     summary = json.loads((tmp_path / "summary.json").read_text())
