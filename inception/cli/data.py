@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inception.cli.output import JsonOption, ThreadsOption, say
+from inception.cli.output import JsonOption, MaxPixelsOption, ThreadsOption, say
 
 if TYPE_CHECKING:
     from inception.data.check import DataReport
@@ -29,6 +29,7 @@ def data(context: typer.Context) -> None:
 def check(
     data: Annotated[str, typer.Argument(help="Folder, tar shards, parquet or CSV.")],
     threads: ThreadsOption = None,
+    max_pixels: MaxPixelsOption = None,
     json: JsonOption = None,
 ) -> int:
     """Finds unreadable, odd, tiny, equal and like pictures, leaks, imbalance; 1 if it matters."""

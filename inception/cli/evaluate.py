@@ -15,6 +15,7 @@ from inception.cli.output import (
     EngineOption,
     ExitOption,
     JsonOption,
+    MaxPixelsOption,
     QuietOption,
     ThreadsOption,
     say,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 MOST_CLASSES = 20  # in the printed confusion matrix
 SEEN = ("all", "train")  # splits that hold pictures which were learnt from
 SEEN_WARNING = "a model trained on these pictures has seen them: no measure of new ones"
+GridOption = Annotated[bool, typer.Option("--grid", help="1 and all models × 1, 10, 144 crops.")]
 
 
 def evaluate(
@@ -44,9 +46,7 @@ def evaluate(
         ),
     ],
     crops: Annotated[int, typer.Option(help="Squares of each picture: 1, 10, 12 or 144.")] = 1,
-    grid: Annotated[
-        bool, typer.Option("--grid", help="1 and all models × 1, 10, 144 crops.")
-    ] = False,
+    grid: GridOption = False,
     split: Annotated[
         str | None, typer.Option(help="train, val or test; val, else test, else all by default.")
     ] = None,
@@ -58,6 +58,7 @@ def evaluate(
     ] = 0.01,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
+    max_pixels: MaxPixelsOption = None,
     exit_confidence: ExitOption = None,
     csv: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The grid, or the exits' curve, as CSV.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +37,23 @@ ExitOption = Annotated[
         metavar="P", help="Let the first auxiliary head that is surer than P answer, 0 to 1."
     ),
 ]
+MaxPixelsOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Refuse larger pictures; $INCEPTION_MAX_PIXELS, else 89,478,485 by default.",
+        callback=lambda number: set_max_pixels(number),
+    ),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress, no tables.")]
+
+
+def set_max_pixels(number: int | None) -> int | None:
+    """Tells the limit to this process and those it starts, workers that read pictures too."""
+    if number is not None:
+        os.environ["INCEPTION_MAX_PIXELS"] = str(number)
+    return number
 
 
 def write_json(value: Any, target: str | None) -> None:

@@ -19,6 +19,7 @@ from inception.cli.output import (
     INTERRUPTED,
     DeviceOption,
     JsonOption,
+    MaxPixelsOption,
     QuietOption,
     ThreadsOption,
     say,
@@ -32,6 +33,9 @@ RECIPE_NAMES = (  # of training.recipes, whose import would cost the help its sp
     "default", "small-data", "googlenet-paper", "googlenet-caffe", "googlenet-caffe-quick",
     "bn-inception", "inception-v3", "inception-v4", "xception",
 )  # fmt: skip
+FreezeOption = Annotated[
+    str | None, typer.Option(help="backbone: train classifier and heads only.")
+]
 
 
 def train(
@@ -57,9 +61,7 @@ def train(
     init: Annotated[
         str | None, typer.Option(help="MODEL to start from; its classes may differ.")
     ] = None,
-    freeze: Annotated[
-        str | None, typer.Option(help="backbone: train classifier and heads only.")
-    ] = None,
+    freeze: FreezeOption = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Any other setting; help lists them."),
@@ -74,6 +76,7 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
+    max_pixels: MaxPixelsOption = None,
     json: JsonOption = None,
     quiet: QuietOption = False,
 ) -> int:

@@ -190,8 +190,8 @@ def test_a_list_of_pictures_comes_on_standard_input(model: Path, colours: Path) 
 def test_train_evaluate_and_predict_work_together(colours: Path, tmp_path: Path) -> None:
     out = str(tmp_path / "run")
     trained = run("train", str(colours), "--model", "googlenet_small", "--image-size", "16",
-                  "--set", "width=0.125", "--epochs", "3", "--batch-size", "16", "--lr", "0.01", "--out", out,
-                  "--json", str(tmp_path / "summary.json"))  # fmt: skip
+                  "--set", "width=0.125", "--epochs", "3", "--batch-size", "16", "--lr", "0.01",
+                  "--out", out, "--json", str(tmp_path / "summary.json"))  # fmt: skip
     assert trained.returncode == 0, trained.stderr
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert f"validation top-1 {100 * summary['top1_accuracy']:.2f} %" in trained.stdout
@@ -279,3 +279,13 @@ def test_data_check_tells_what_is_wrong(colours: Path) -> None:
     assert done.returncode == 1
     assert "equal pictures in several splits: 1" in done.stdout
     assert "broken.jpg: the file is empty" in done.stdout
+
+
+def test_pictures_above_the_limit_of_pixels_are_named(
+    colours: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INCEPTION_MAX_PIXELS", "1")  # put back when the test ends
+    done = run("predict", str(model), str(colours), "--max-pixels", "575")
+    assert done.returncode == 1
+    assert "24x24 pixels, more than the limit of 575" in done.stdout + done.stderr
+    assert run("data", "check", str(colours), "--max-pixels", "576").returncode == 0

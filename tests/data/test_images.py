@@ -2,6 +2,10 @@
 
 import io
 import json
+import struct
+import subprocess
+import threading
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -224,16 +228,22 @@ def test_photographs_decode_alike_with_and_without_the_fast_decoder(
     assert taken >= 70
 
 
-def test_only_plain_upright_colour_jpegs_go_to_the_fast_decoder() -> None:
+def test_other_than_colour_and_grey_jpegs_do_not_go_to_the_fast_decoder() -> None:
+    others = [encoded(soft_picture(), "PNG"), encoded(soft_picture().convert("CMYK"), "JPEG")]
+    assert all(fast(data) is None for data in others)
+
+
+@pytest.mark.parametrize("orientation", [None, *UPRIGHT, 9, 0])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_the_fast_decoder_turns_and_greys_as_pillow_does(
+    mode: str, orientation: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     exif = Image.Exif()
-    exif[0x0112] = 6
-    others = [
-        encoded(soft_picture(), "PNG"),
-        encoded(soft_picture(), "JPEG", exif=exif),
-        encoded(soft_picture().convert("L"), "JPEG"),
-        encoded(soft_picture().convert("CMYK"), "JPEG"),
-    ]
-    assert [fast(data) for data in others] == [None] * 4
+    if orientation is not None:
+        exif[0x0112] = orientation
+    data = encoded(soft_picture().convert(mode), "JPEG", exif=exif)
+    together, alone = read_both_ways(data, monkeypatch)
+    assert fast(data) is not None and np.array_equal(together, alone)
 
 
 def test_a_jpeg_cut_short_anywhere_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,3 +287,165 @@ def test_a_scaled_jpeg_is_turned_upright_and_must_be_whole() -> None:
     assert read_image(turned, least_side=100).shape == (202, 150, 3)
     with pytest.raises(UnreadableImageError):
         read_image(turned[: len(turned) // 2], least_side=100)
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 24 20\n%%EndComments\nshowpage\n%%EOF\n"
+
+
+def test_only_the_formats_of_the_list_are_opened() -> None:
+    Image.init()
+    refused = {"EPS", "ICO", "PCX", "PSD", "QOI", "SGI", "MSP", "ICNS", "DDS", "BLP"}
+    for kind in sorted(refused & (set(Image.SAVE) | {"EPS"})):
+        data = EPS if kind == "EPS" else _saved_as(kind)
+        with pytest.raises(UnreadableImageError, match="not a picture in any known format"):
+            read_image(data)
+
+
+def _saved_as(kind: str) -> bytes:
+    mode = {"MSP": "1", "BLP": "P"}.get(kind, "RGB")
+    return encoded(Image.new("RGB", (32, 32)).convert(mode), kind)
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        (subprocess.CalledProcessError(1, "gs"), "returned non-zero"),
+        (MemoryError(), "not enough memory"),
+        (AssertionError(), "AssertionError"),
+        (ZeroDivisionError("division by zero"), "division by zero"),
+        (RecursionError("two\nlines"), "two lines"),
+    ],
+    ids=lambda x: type(x).__name__,
+)
+def test_whatever_a_decoder_raises_is_the_picture_s_line(
+    raised: Exception, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(Image.Image, "getexif", fail)
+    with pytest.raises(UnreadableImageError, match=told):
+        read_image(encoded(soft_picture(), "PNG"), name="a.png")
+
+
+def with_size(jpeg: bytes, width: int, height: int) -> bytes:
+    """The same data under a header that claims another size."""
+    place = max(jpeg.find(b"\xff\xc0"), jpeg.find(b"\xff\xc2")) + 5
+    return jpeg[:place] + height.to_bytes(2, "big") + width.to_bytes(2, "big") + jpeg[place + 4 :]
+
+
+EMPTY_SCAN = b"\xff\xda\x00\x08\x01\x01\x00\x01\x3f\x00"
+
+
+def test_a_jpeg_of_endless_scans_is_refused_before_decoding() -> None:
+    whole = encoded(soft_picture(), "JPEG", progressive=True)
+    last = whole[whole.rindex(b"\xff\xda") : -2]
+    assert read_image(whole[:-2] + 80 * last + whole[-2:]).shape == (60, 90, 3)
+    with pytest.raises(UnreadableImageError, match=r"20,010 scans, more than the limit of 100"):
+        read_image(whole[:-2] + 20_000 * EMPTY_SCAN + whole[-2:])
+    large = with_size(whole[:-2] + 50 * EMPTY_SCAN + bytes(200_000) + whole[-2:], 9000, 9000)
+    with pytest.raises(UnreadableImageError, match=r"60 scans, more than the limit of 17 at 9000"):
+        read_image(large)
+
+
+def test_what_only_looks_like_scans_does_not_count() -> None:
+    whole = encoded(soft_picture(), "JPEG", exif=b"Exif\0\0" + 300 * b"\xff\xda")
+    video = whole + 300 * b"\xff\xda"  # phones append a film
+    assert np.array_equal(read_image(video), read_image(encoded(soft_picture(), "JPEG")))
+
+
+@pytest.mark.parametrize("decoder", ["simplejpeg", "Pillow"])
+def test_a_jpeg_that_claims_more_than_its_bytes_can_hold_is_truncated(
+    decoder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if decoder == "Pillow":
+        monkeypatch.setattr(images, "_simplejpeg", lambda: None)
+    whole = encoded(soft_picture(), "JPEG")
+    with pytest.raises(UnreadableImageError, match=r"8000x8000 pixels cannot be in .* truncated"):
+        read_image(with_size(whole, 8000, 8000))
+    blank = encoded(Image.new("L", (4000, 4000)), "JPEG", progressive=True, optimize=True)
+    assert read_image(blank).shape == (4000, 4000, 3)  # the fullest there is
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_jpeg_with_an_end_but_not_all_data_is_truncated(mode: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    whole = encoded(soft_picture().convert(mode), "JPEG", exif=exif)
+    scan = whole.index(b"\xff\xda")
+    for kept in range(scan + 20, len(whole) - 40, 100):
+        with pytest.raises(UnreadableImageError, match="truncated"):
+            read_image(whole[:kept] + b"\xff\xd9")
+
+
+def tiff(tags: dict[int, int], data: bytes) -> bytes:
+    """A grey TIFF of 16 x 16 pixels, deflated, with other tags."""
+    tags = {256: 16, 257: 16, 258: 8, 259: 8, 262: 1, 277: 1} | tags
+    start = 8 + 2 + 12 * len(tags) + 4
+    tags |= {k: v for k, v in {324: start, 325: len(data)}.items() if k in tags}
+    rows = b"".join(struct.pack("<HHII", k, 4, 1, tags[k]) for k in sorted(tags))
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + rows + bytes(4) + data
+
+
+def test_a_tiff_of_huge_tiles_is_refused_before_decoding() -> None:
+    tiles = {324: 0, 325: 0}
+    good = tiff({322: 16, 323: 16} | tiles, zlib.compress(bytes(range(256))))
+    assert read_image(good)[:, :, 0].tolist() == np.arange(256).reshape(16, 16).tolist()
+    huge = tiff({322: 60_000, 323: 30_000} | tiles, zlib.compress(bytes(10_000)))
+    with pytest.raises(UnreadableImageError, match="tiles of 60000x30000 pixels"):
+        read_image(huge)
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I", "F", "RGBA", "LA", "P", "1", "CMYK", "L"])
+def test_conversions_take_little_more_than_the_picture(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = np.random.default_rng(0).integers(0, 65_536, (70, 90))
+    if mode in ("I;16", "I", "F"):
+        kind = {"I;16": np.uint16, "I": np.int32, "F": np.float32}[mode]
+        data = encoded(Image.fromarray(values.astype(kind)), "TIFF")
+    else:
+        data = encoded(soft_picture(70, 90).convert(mode), "TIFF" if mode == "CMYK" else "PNG")
+    at_once = read_image(data)
+    monkeypatch.setattr(images, "BAND_PIXELS", 200)
+    assert np.array_equal(read_image(data), at_once)
+
+
+def test_numbers_that_are_none_are_black_or_white() -> None:
+    values = np.array([[np.nan, np.inf, -np.inf, 128]], np.float32)
+    assert read_image(encoded(Image.fromarray(values), "TIFF"))[0, :, 0].tolist() == [
+        0,
+        255,
+        0,
+        128,
+    ]
+
+
+def test_decoders_of_all_threads_hold_no_more_than_the_limit() -> None:
+    flight, seen, gate = images._InFlight(100), [], threading.Barrier(3, timeout=10)
+
+    def decode(size: int) -> None:
+        gate.wait()
+        with flight.held(size):
+            seen.append(flight._held)
+
+    threads = [threading.Thread(target=decode, args=(size,)) for size in (60, 60, 1000)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=10)
+    assert sorted(seen) == [60, 60, 1000]  # never two at once; the largest alone
+
+
+def test_the_limit_of_pixels_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded(soft_picture(60, 90), "PNG")
+    monkeypatch.setenv("INCEPTION_MAX_PIXELS", "5399")
+    with pytest.raises(UnreadableImageError, match="more than the limit of 5,399"):
+        read_image(data)
+    monkeypatch.setenv("INCEPTION_MAX_PIXELS", "5400")
+    assert read_image(data).shape == (60, 90, 3)
+    for nonsense in ("none", "0", "-3"):
+        monkeypatch.setenv("INCEPTION_MAX_PIXELS", nonsense)
+        with pytest.raises(InputError, match="INCEPTION_MAX_PIXELS must be a number"):
+            read_image(data)
