@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from inception.errors import InputError
+from inception.errors import InputError, unknown
 from inception.models.cost import (
     Position,
     Shape,
@@ -44,6 +44,7 @@ from inception.runtime.program import (
     LOGITS,
     PROBABILITIES,
     START,
+    STEP,
     Floats,
     Program,
     Step,
@@ -67,7 +68,8 @@ def lower(
         spec: the network.
         weights: its tensors by name.
         outputs: ``probabilities``, ``logits``, ``features:STAGE``, and of the head after a stage
-            ``aux:STAGE`` (probabilities) and ``aux_logits:STAGE``.
+            ``aux:STAGE`` (probabilities) and ``aux_logits:STAGE``; ``step:NAME`` is what any
+            step gives, by the path of its layer.
         temperature: what the classifier's logits are divided by before the softmax; the output
             ``logits`` is not.
 
@@ -77,11 +79,16 @@ def lower(
     heads = [h for h in spec.aux if any(n.startswith(f"aux.{h}.") for n in weights)]
     features = [f"features:{stage}" for stage in spec.stages]
     of_heads = [f"{kind}{head}" for kind in (AUX, AUX_LOGITS) for head in heads]
-    check_outputs(outputs, [PROBABILITIES, LOGITS, *features, *of_heads])
+    known = [PROBABILITIES, LOGITS, *features, *of_heads]
+    check_outputs([output for output in outputs if not output.startswith(STEP)], known)
     lowering = _Lowering(spec, weights)
     wanted = [h for h in heads if {f"{AUX}{h}", f"{AUX_LOGITS}{h}"} & set(outputs)]
     values = lowering.network(wanted, temperature)
     lowering.check_all_used()
+    values |= {f"{STEP}{step.name}": step.name for step in lowering.steps}
+    for output in outputs:
+        if output not in values:
+            raise unknown("step", output.removeprefix(STEP), [step.name for step in lowering.steps])
     named = {output: values[output] for output in outputs}
     return Program(spec.image_size, needed(lowering.steps, named.values()), named)
 

@@ -11,7 +11,14 @@ from inception.data.images import Picture
 from inception.errors import InputError
 from inception.machine import available_cores
 from inception.runtime import check_pictures, check_threads
-from inception.runtime.program import DEFAULT_OUTPUTS, PICTURES, Floats, Program, check_outputs
+from inception.runtime.program import (
+    DEFAULT_OUTPUTS,
+    PICTURES,
+    STEP,
+    Floats,
+    Program,
+    check_outputs,
+)
 
 ort.disable_telemetry_events()  # its builds for Windows send them
 
@@ -40,7 +47,7 @@ class ONNXEngine:
         options.log_severity_level = QUIET
         try:
             self._session = ort.InferenceSession(
-                _content(model), options, providers=["CPUExecutionProvider"]
+                _content(model, outputs), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:
             if type(error).__module__.startswith("onnxruntime"):  # its errors share no class
@@ -57,10 +64,11 @@ class ONNXEngine:
         return dict(zip(self._outputs, values, strict=True))
 
 
-def _content(model: Program | Path) -> str | bytes:
-    if isinstance(model, Path):
-        return str(model)
-    from inception.runtime.onnx_graph import onnx_model
+def _content(model: Program | Path, outputs: Sequence[str]) -> str | bytes:
+    from inception.runtime.onnx_graph import onnx_model, with_step_outputs
 
-    content: bytes = onnx_model(model).SerializeToString()
+    if isinstance(model, Path) and not any(output.startswith(STEP) for output in outputs):
+        return str(model)
+    graph = with_step_outputs(model, outputs) if isinstance(model, Path) else onnx_model(model)
+    content: bytes = graph.SerializeToString()
     return content

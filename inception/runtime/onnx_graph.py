@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from inception.errors import InputError
 from inception.models.spec import ActivationKind
 from inception.runtime import program as p
-from inception.runtime.program import LUMA, PICTURES, START, Floats, Program, Step
+from inception.runtime.program import LUMA, PICTURES, START, STEP, Floats, Program, Step
 
 OPSET = 18
 IR_VERSION = 9  # what belongs to the opset: older runtimes refuse newer ones
@@ -58,6 +60,67 @@ def _names(program: Program) -> dict[str, str]:
     taken = {PICTURES, *program.outputs}
     steps = [step.name for step in program.steps]
     return {START: PICTURES} | {name: f"{name}/" if name in taken else name for name in steps}
+
+
+def with_step_outputs(path: Path, outputs: Sequence[str]) -> onnx.ModelProto:
+    """An exported file with further outputs: ``step:NAME`` is what that step gives.
+
+    Raises:
+        InputError: it has no step of that name.
+    """
+    model = onnx.load(path)
+    steps = [output for output in outputs if output.startswith(STEP)]
+    made = _made(model, [output.removeprefix(STEP) for output in steps])
+    for output, node in zip(steps, made, strict=True):
+        model.graph.node.append(helper.make_node("Identity", node.output[:1], [output], output))
+        model.graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, None))
+    return model
+
+
+def read_constants(path: Path, names: Sequence[str]) -> dict[str, tuple[Floats, Floats]]:
+    """Weight and bias of steps without activation, as the graph computes with them.
+
+    Raises:
+        InputError: it has no step of that name.
+    """
+    import onnxruntime as ort
+
+    model = onnx.load(path)
+    wanted = [value for node in _made(model, names) for value in node.input[1:3]]
+    nodes = _ancestors(model, wanted)
+    read = {*wanted, *(value for node in nodes for value in node.input)}
+    graph = helper.make_graph(
+        nodes,
+        "constants",
+        [],
+        [helper.make_tensor_value_info(value, TensorProto.FLOAT, None) for value in wanted],
+        [constant for constant in model.graph.initializer if constant.name in read],
+    )
+    constants = helper.make_model(
+        graph, opset_imports=model.opset_import, ir_version=model.ir_version
+    )
+    session = ort.InferenceSession(constants.SerializeToString())
+    values = session.run(wanted, {})
+    return {name: (values[2 * i], values[2 * i + 1]) for i, name in enumerate(names)}
+
+
+def _made(model: onnx.ModelProto, names: Sequence[str]) -> list[onnx.NodeProto]:
+    """The nodes that give the values of those steps."""
+    nodes = {value: node for node in model.graph.node for value in node.output}
+    for name in names:
+        if name not in nodes:
+            raise InputError(f"the graph has no step {name!r}: inception did not export it")
+    return [nodes.get(f"{name}/", nodes[name]) for name in names]
+
+
+def _ancestors(model: onnx.ModelProto, values: Sequence[str]) -> list[onnx.NodeProto]:
+    """The nodes that make the values, in order."""
+    wanted, nodes = set(values), []
+    for node in reversed(model.graph.node):
+        if wanted & set(node.output):
+            wanted |= set(node.input)
+            nodes.append(node)
+    return nodes[::-1]
 
 
 class _Writer:

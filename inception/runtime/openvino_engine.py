@@ -14,6 +14,7 @@ from inception.data.images import Picture
 from inception.errors import InputError
 from inception.machine import available_cores
 from inception.runtime import Mode, check_pictures, check_threads
+from inception.runtime.openvino_graph import PRECISE, add_step_outputs, openvino_model
 from inception.runtime.program import DEFAULT_OUTPUTS, PICTURES, Floats, Program, check_outputs
 
 FIXED = 2  # batch sizes that get a model of their own: 4 to 8 % faster than one of any size
@@ -69,9 +70,9 @@ class OpenVINOEngine:
     ) -> None:
         check_threads(threads)
         if isinstance(model, Program):
-            from inception.runtime.openvino_graph import openvino_model
-
             model = openvino_model(model)
+        else:
+            add_step_outputs(model, outputs)
         check_outputs(outputs, [name for port in model.outputs for name in port.names])
         self._model, self._outputs = model, tuple(outputs)
         self._start = model.input(0).any_name
@@ -117,7 +118,7 @@ class OpenVINOEngine:
         model = self._model.clone()
         model.reshape([share, *self._shape])
         options = {
-            "INFERENCE_PRECISION_HINT": "f32",  # elsewise bfloat16 where the CPU has it
+            **PRECISE,
             "INFERENCE_NUM_THREADS": self._threads,
             "NUM_STREAMS": streams,
             "ENABLE_CPU_PINNING": False,  # containers would all be pinned to the same first cores

@@ -10,10 +10,12 @@ import openvino as ov
 from openvino import opset1
 from openvino import opset13 as ops
 
+from inception.errors import InputError
 from inception.models.spec import ActivationKind
 from inception.runtime import program as p
-from inception.runtime.program import LUMA, PICTURES, START, Floats, Program, Step
+from inception.runtime.program import LUMA, PICTURES, START, STEP, Floats, Program, Step
 
+PRECISE = {"INFERENCE_PRECISION_HINT": "f32"}  # elsewise bfloat16 where the CPU has it
 ACTIVATIONS = {"relu": ops.relu, "tanh": ops.tanh, "sigmoid": ops.sigmoid}
 
 
@@ -42,6 +44,42 @@ def openvino_model(program: Program, metadata: Mapping[str, str] | None = None) 
     for key, value in (metadata or {}).items():
         model.set_rt_info(value, [key])
     return model
+
+
+def add_step_outputs(model: ov.Model, outputs: Sequence[str]) -> None:
+    """Gives a model that was exported further outputs: ``step:NAME`` is what that step gives.
+
+    Raises:
+        InputError: it has no step of that name.
+    """
+    steps = [output for output in outputs if output.startswith(STEP)]
+    found = _named(model, [output.removeprefix(STEP) for output in steps])
+    for output, node in zip(steps, found, strict=True):
+        (added,) = model.add_outputs(node.output(0))
+        added.get_tensor().set_names({output})
+
+
+def read_constants(model: ov.Model, names: Sequence[str]) -> dict[str, tuple[Floats, Floats]]:
+    """Weight and bias of steps without activation, as the graph computes with them.
+
+    Raises:
+        InputError: it has no step of that name.
+    """
+    values: list[Any] = []
+    for node in _named(model, names):
+        product = node.input_value(0).get_node()  # the node itself adds the bias
+        values += [product.input_value(1), node.input_value(1)]
+    folded = ov.Model([ops.result(value) for value in values], [], "constants")
+    arrays = list(ov.compile_model(folded, "CPU", PRECISE)(()).values())
+    return {n: (arrays[2 * i], arrays[2 * i + 1]) for i, n in enumerate(names)}
+
+
+def _named(model: ov.Model, names: Sequence[str]) -> list[Any]:
+    nodes = {node.get_friendly_name(): node for node in model.get_ops()}
+    for name in names:
+        if name not in nodes:
+            raise InputError(f"the graph has no step {name!r}: inception did not export it")
+    return [nodes[name] for name in names]
 
 
 def _node(step: Step, inputs: Sequence[Any]) -> Any:
