@@ -1,6 +1,6 @@
-"""Pictures of numbers: training curves, confusion matrices, models × crops, early exits.
+"""Pictures of numbers: training curves, confusion matrices, models × crops, early exits; and heat.
 
-Imports matplotlib when it draws.
+Imports matplotlib when it draws curves or writes.
 """
 
 from __future__ import annotations
@@ -11,13 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
 
+from inception.data.crops import Box
+from inception.data.images import Picture
 from inception.files import replacing
+from inception.runtime.program import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+FOR = ((40, 0, 110), (200, 30, 90), (255, 150, 20), (255, 250, 150))  # heat, from little to much
+AGAINST = ((0, 40, 110), (0, 90, 200), (0, 180, 255), (190, 250, 255))
+COVERS = 0.75  # how much of the picture the most heat hides
+OUTSIDE = 0.45  # brightness of what the network did not see
 MOST_CLASSES = 30  # more names and numbers than that cannot be read in a matrix
 
 
@@ -151,6 +159,98 @@ def draw_speeds(rows: Sequence[dict[str, Any]], path: Path) -> None:
     axes.grid(alpha=0.3, axis="x")
     axes.legend(frameon=False)
     _save(figure, path)
+
+
+def overlay(
+    picture: Picture, heat: Floats, crop: Box, *, grid: Box | None = None, signed: bool = False
+) -> Picture:
+    """The picture under the heat of a map, dark outside the crop that the network saw.
+
+    Args:
+        picture: ``uint8 [H, W, 3]``; the result has its size.
+        heat: ``[h, w]``; its largest value is the hottest, 0 and less is bare.
+        crop: in the picture's pixels.
+        grid: where the map lies, the crop by default.
+        signed: values below 0 are drawn too, in cold colours, on the same scale.
+    """
+    left, top, right, bottom = (round(edge) for edge in crop)
+    size = (max(bottom - top, 1), max(right - left, 1))
+    most = float(np.abs(heat).max() if signed else heat.max())
+    share = heat_over(crop, heat, size, grid=grid) / (most if most > 0 else 1)
+    drawn = picture.astype(np.float32) * OUTSIDE
+    rows, columns = slice(top, top + size[0]), slice(left, left + size[1])
+    drawn[rows, columns] = _heated(picture[rows, columns].astype(np.float32), share, FOR)
+    if signed:
+        drawn[rows, columns] = _heated(drawn[rows, columns], -share, AGAINST)
+    return _outlined(np.rint(drawn).astype(np.uint8), (left, top, right - 1, bottom - 1))
+
+
+def heat_over(crop: Box, heat: Floats, size: tuple[int, int], *, grid: Box | None = None) -> Floats:
+    """A map ``[h, w]`` over a crop, smoothly brought to ``size``, height and width.
+
+    Args:
+        crop: in the picture's pixels.
+        heat: the map.
+        size: of the result.
+        grid: where the map lies, the crop by default; beyond it its edge goes on.
+    """
+    grid = grid or crop
+    height, width = heat.shape
+    across, down = (grid.right - grid.left) / width, (grid.bottom - grid.top) / height
+    edge = 1 + int(max(  # cells of the crop that the grid leaves bare
+        (grid.left - crop.left) / across, (crop.right - grid.right) / across,
+        (grid.top - crop.top) / down, (crop.bottom - grid.bottom) / down, 0,
+    ))  # fmt: skip
+    box = (
+        edge + (crop.left - grid.left) / across,
+        edge + (crop.top - grid.top) / down,
+        edge + (crop.right - grid.left) / across,
+        edge + (crop.bottom - grid.top) / down,
+    )
+    wider = Image.fromarray(np.pad(heat.astype(np.float32), edge, mode="edge"))
+    return np.asarray(wider.resize(size[::-1], Image.Resampling.BICUBIC, box=box))
+
+
+def _heated(picture: Floats, share: Floats, colours: Sequence[tuple[int, int, int]]) -> Floats:
+    share = np.clip(share, 0, 1)
+    stops = np.linspace(0, 1, len(colours))
+    heat = np.stack([np.interp(share, stops, c) for c in np.transpose(colours)], axis=-1)
+    cover = (COVERS * np.sqrt(share))[..., None]
+    mixed: Floats = (picture * (1 - cover) + heat * cover).astype(np.float32)
+    return mixed
+
+
+def _outlined(picture: Picture, edges: tuple[int, int, int, int]) -> Picture:
+    image = Image.fromarray(picture)
+    if edges != (0, 0, image.width - 1, image.height - 1):
+        width = max(1, round(min(image.size) / 160))
+        ImageDraw.Draw(image).rectangle(edges, outline="white", width=width)
+    return np.asarray(image)
+
+
+def captioned(picture: Picture, *lines: str) -> Picture:
+    """The picture at its own size under lines of text; wider only where the text needs it."""
+    import matplotlib
+
+    size = int(np.clip(picture.shape[1] / 26, 11, 64))
+    # its font has most of the alphabets that names of classes are written in
+    font = ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
+    margin, step = size // 2, round(1.4 * size)
+    wide = max(picture.shape[1], *(2 * margin + round(font.getlength(line)) for line in lines))
+    head = margin + step * len(lines)
+    image = Image.new("RGB", (wide, head + picture.shape[0]), "white")
+    draw = ImageDraw.Draw(image)
+    for number, line in enumerate(lines):
+        colour = "black" if number == 0 else "#555"
+        draw.text((margin, margin // 2 + number * step), line, colour, font)
+    image.paste(Image.fromarray(picture), ((wide - picture.shape[1]) // 2, head))
+    return np.asarray(image)
+
+
+def save_png(picture: Picture, path: Path) -> None:
+    """Writes a picture as a PNG, in one step."""
+    with replacing(path) as beside:
+        Image.fromarray(picture).save(beside, "PNG")
 
 
 def _write_counts(

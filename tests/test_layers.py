@@ -47,6 +47,7 @@ TORCH_FREE = [
     "inception.evaluation.doctor",
     "inception.evaluation.exits",
     "inception.runtime.early_exit",
+    "inception.explanation.cam",
     "inception.reproduce.cards",
     "inception.reproduce.claims",
     "inception.cli",

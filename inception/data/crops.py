@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -42,6 +43,15 @@ class Crop:
     side: int
     size: int
     mirror: bool = False
+
+
+class Box(NamedTuple):
+    """A rectangle in a picture's own pixels, from its edges; not always whole numbers."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
 
 
 def check_crops(count: int) -> None:
@@ -116,6 +126,15 @@ def views(picture: Picture, preprocessing: Preprocessing, count: int = 1) -> Pic
     return cut(picture, where, preprocessing)
 
 
+def seen(height: int, width: int, preprocessing: Preprocessing) -> Box:
+    """What a network is shown of a picture of that size by the one crop in the centre."""
+    if preprocessing.resize == "central":
+        top, left = _margins(height, width, preprocessing.crop)
+        return Box(left, top, width - left, height - top)
+    (crop,) = crops(height, width, preprocessing)
+    return _box(height, width, crop)
+
+
 def _short_side(height: int, width: int, side: int) -> tuple[int, int]:
     """``(height, width)`` with the short one brought to ``side``, in proportion."""
     if height <= width:
@@ -160,25 +179,34 @@ def _cut_resized(
         whole = image.resize(resized[::-1], kernel)
         squares = [whole.crop((c.left, c.top, c.left + c.side, c.top + c.side)) for c in same]
     else:
-        squares = [image.resize((c.side, c.side), kernel, box=_box(image, c)) for c in same]
+        boxes = [_box(image.height, image.width, c) for c in same]
+        squares = [
+            image.resize((c.side, c.side), kernel, box=box)
+            for c, box in zip(same, boxes, strict=True)
+        ]
     return [
         np.asarray(square if c.size == c.side else square.resize((c.size, c.size), kernel))
         for square, c in zip(squares, same, strict=True)
     ]
 
 
-def _box(image: Image.Image, crop: Crop) -> tuple[float, float, float, float]:
-    """``left, top, right, bottom`` of the crop in the picture before the resize."""
-    down, across = image.height / crop.resized[0], image.width / crop.resized[1]
-    return (
+def _box(height: int, width: int, crop: Crop) -> Box:
+    """The crop in a picture of that size before the resize."""
+    down, across = height / crop.resized[0], width / crop.resized[1]
+    return Box(
         crop.left * across,
         crop.top * down,
-        min((crop.left + crop.side) * across, image.width),
-        min((crop.top + crop.side) * down, image.height),
+        min((crop.left + crop.side) * across, width),
+        min((crop.top + crop.side) * down, height),
     )
 
 
 def _central(picture: Picture, share: float) -> Picture:
     height, width = picture.shape[:2]
-    top, left = int((height - height * share) / 2), int((width - width * share) / 2)
+    top, left = _margins(height, width, share)
     return picture[top : height - top, left : width - left]
+
+
+def _margins(height: int, width: int, share: float) -> tuple[int, int]:
+    """Rows above and columns beside the centre that keeps that share of both sides."""
+    return int((height - height * share) / 2), int((width - width * share) / 2)

@@ -1,0 +1,1 @@
+"""What made a network answer as it did: maps, attributions, branches, dreams."""
