@@ -114,7 +114,7 @@ def _slim() -> Spec:
         return layer
 
     narrow = {f"inception_{n}": module(MODULES[n]._replace(pool_proj=96)) for n in ("4c", "4d")}
-    conv1 = separable(64, kernel=7, stride=2, multiplier=8, norm=NORM)
+    conv1 = separable(64, kernel=7, stride=2, multiplier=8)
     spec = replace(BN_INCEPTION, stages={**BN_INCEPTION.stages, "conv1": conv1, **narrow})
     return replace(
         map_spec(tensorflow_padding(spec), change),
@@ -124,6 +124,7 @@ def _slim() -> Spec:
         departures=(
             "TF-slim's inception_v2: 96 channels of pool projection in 4c and 4d, where the paper "
             "prints 128, for the 576, 576 and 1024 channels that it prints beside them",
+            "conv1 is separable, as in the paper, but with biases and no batch norm",
             "batch norm eps 1e-3, TensorFlow's padding, dropout 0.2, which the paper removes",
         ),
     )

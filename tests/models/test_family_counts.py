@@ -128,7 +128,7 @@ def test_bn_inception_at_slim_s_widths_and_with_a_separable_stem() -> None:
     counted = cost(replace(paper, stages={**paper.stages, **narrow}))
     assert (counted.parameters, counted.multiply_adds) == (11_194_984, 2_018_851_840)
     counted = cost(replace(paper, stages={**paper.stages, "conv1": slim.stages["conv1"]}))
-    assert (counted.parameters, counted.multiply_adds) == (11_278_528, 1_948_605_440)
+    assert (counted.parameters, counted.multiply_adds) == (11_278_464, 1_948_605_440)
 
 
 def unscaled(name: str, num_classes: int) -> Cost:

@@ -1,17 +1,20 @@
 """TensorFlow's checkpoints and its frozen graph of 2014 become our models."""
 
+import math
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import slim_nets
 import tensorflow_files
 import torch
 import torch.nn.functional as F
-from foreign import assert_close, randomise
+from foreign import assert_close
+from slim_nets import variables
 
 from inception.errors import InputError
-from inception.models import MODELS, create_model
+from inception.models import MODELS
 from inception.models.build import build_empty
 from inception.models.network import Normalise
 from inception.models.spec import LocalResponseNorm
@@ -19,94 +22,80 @@ from inception.weights.importers import IMPORTERS, importers_for
 from inception.weights.importers.convert import convert
 from inception.weights.importers.files import ForeignFile
 from inception.weights.importers.inception5h import local_response_norm
-from inception.weights.importers.reading import lay_out, read_as
-from inception.weights.model_file import COUNTERS, load_model, save_model
+from inception.weights.importers.reading import Reading, lay_out, read_as
+from inception.weights.model_file import COUNTERS, build_model, load_model, save_model
 
-SLIM = [
-    "googlenet_slim",
-    "inception_v2_slim",
-    "inception_v3",
-    "inception_v4",
-    "inception_resnet_v2",
-]
-
-
-def to_tensorflow(ours: str, tensor: torch.Tensor, theirs: str) -> torch.Tensor:
-    """Our tensor as TF-slim lays it out, by the meaning of the axes."""
-    if theirs.endswith("depthwise_weights"):  # ours is [C * M, 1, H, W], C the three colours
-        return tensor.reshape(3, -1, *tensor.shape[2:]).permute(2, 3, 0, 1)
-    if tensor.ndim == 4:
-        return tensor.permute(2, 3, 1, 0)
-    if tensor.ndim == 2:  # the first three classify by a 1x1 convolution
-        connected = theirs.endswith(("Logits/Logits/weights", "Aux_logits/weights"))
-        return tensor.t() if connected or "AuxLogits/Logits" in theirs else tensor.t()[None, None]
-    return tensor
+CLASSES = 9
+SLIM = {  # variables without the heads and the classifier: published by tf-slim's own tests
+    "googlenet_slim": 5_607_184,
+    "inception_v2_slim": 10_173_112,
+    "inception_v3": 21_802_784,
+    "inception_v4": None,
+    "inception_resnet_v2": None,
+}
 
 
-def slim_tensors(model: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def read_meta(model: str) -> Reading:
+    """The release's variables, without their values, as our network."""
     (importer,) = importers_for(model, "slim")
-    names = {n: importer.name(n) for n in state if not n.endswith((COUNTERS, ".norm.weight"))}
-    return {theirs: to_tensorflow(n, state[n], theirs) for n, theirs in names.items()}
+    with torch.device("meta"):
+        tensors = {name: torch.empty(shape) for name, shape in variables(model).items()}
+    return read_as(importer, ForeignFile("checkpoint", tensors))
 
 
 @pytest.mark.parametrize("model", SLIM)
 def test_every_variable_of_the_release_has_its_place(model: str) -> None:
-    tensors = slim_tensors(model, build_empty(MODELS[model]).state_dict())
-    (importer,) = importers_for(model, "slim")
-    reading = read_as(importer, ForeignFile("checkpoint", tensors))
-    assert str(reading.fit) == ""
+    reading = read_meta(model)
+    assert str(reading.fit) == "" and reading.ignored == ()
+    assert reading.spec.num_classes == CLASSES
     assert set(reading.spec.aux) == set(MODELS[model].aux)
 
 
-PUBLISHED = {  # variables of the released checkpoints, slips included
-    "googlenet_slim": {
-        "InceptionV1/Mixed_5b/Branch_2/Conv2d_0a_3x3/weights": (3, 3, 32, 128),
-        "InceptionV1/Logits/Conv2d_0c_1x1/biases": (1000,),
-    },
-    "inception_v2_slim": {
-        "InceptionV2/Conv2d_1a_7x7/depthwise_weights": (7, 7, 3, 8),
-        "InceptionV2/Conv2d_1a_7x7/pointwise_weights": (1, 1, 24, 64),
-        "InceptionV2/Conv2d_1a_7x7/BatchNorm/beta": (64,),
-        "InceptionV2/Mixed_5a/Branch_1/Conv2d_1a_3x3/weights": (3, 3, 256, 256),
-    },
-    "inception_v3": {
-        "InceptionV3/Mixed_5c/Branch_1/Conv_1_0c_5x5/weights": (5, 5, 48, 64),
-        "InceptionV3/Mixed_6a/Branch_0/Conv2d_1a_1x1/weights": (3, 3, 288, 384),
-        "InceptionV3/Mixed_7b/Branch_1/Conv2d_0b_3x1/weights": (3, 1, 384, 384),
-        "InceptionV3/Mixed_7c/Branch_1/Conv2d_0c_3x1/weights": (3, 1, 384, 384),
-        "InceptionV3/AuxLogits/Conv2d_2b_1x1/weights": (1, 1, 768, 1000),
-    },
-    "inception_v4": {
-        "InceptionV4/Mixed_4a/Branch_1/Conv2d_0c_7x1/weights": (7, 1, 64, 64),
-        "InceptionV4/AuxLogits/Conv2d_2a/weights": (5, 5, 128, 768),
-        "InceptionV4/AuxLogits/Aux_logits/weights": (768, 1000),
-        "InceptionV4/Logits/Logits/weights": (1536, 1000),
-    },
-    "inception_resnet_v2": {
-        "InceptionResnetV2/Repeat/block35_10/Conv2d_1x1/biases": (320,),
-        "InceptionResnetV2/Block8/Conv2d_1x1/weights": (1, 1, 448, 2080),
-        "InceptionResnetV2/Mixed_5b/Branch_0/Conv2d_1x1/weights": (1, 1, 192, 96),
-    },
-}
-
-
 @pytest.mark.parametrize("model", SLIM)
-def test_scopes_are_those_of_the_release(model: str) -> None:
-    tensors = slim_tensors(model, build_empty(MODELS[model]).state_dict())
-    published = PUBLISHED[model]
-    assert {name: tuple(tensors[name].shape) for name in published} == published
+def test_layers_come_in_the_order_in_which_the_release_makes_them(model: str) -> None:
+    importer, ours = importers_for(model, "slim")[0], read_meta(model).weights
+    named = [importer.name(name) for name in ours if not name.endswith(".norm.weight")]
+    assert _trunk(named) == _trunk(list(variables(model)))
+
+
+def _trunk(names: list[str]) -> list[str]:
+    """Heads come last with us, and with the release before the classifier."""
+    return [name for name in names if "/AuxLogits/" not in name and "/Logits/" not in name]
+
+
+@pytest.mark.parametrize("model", [model for model, count in SLIM.items() if count])
+def test_the_release_has_as_many_variables_as_its_own_tests_say(model: str) -> None:
+    published = variables(model)
+    counted = {name: math.prod(shape) for name, shape in published.items()}
+    assert sum(counted[name] for name in _trunk(list(published))) == SLIM[model]
+    ours = {n: w for n, w in read_meta(model).weights.items() if not n.endswith(".norm.weight")}
+    trunk = [n for n in ours if not n.startswith(("aux.", "classifier."))]
+    assert sum(ours[name].numel() for name in trunk) == SLIM[model]
+
+
+def test_inception_v2_answers_as_tf_slim_does(tmp_path: Path) -> None:
+    values = slim_nets.arrays("inception_v2_slim")
+    path = write_checkpoint("index", values, tmp_path)
+    converted = convert(path, model="inception_v2_slim")
+    network = build_model(converted.info, converted.weights)
+    for size in (224, 107):
+        x = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(size))
+        with torch.no_grad():
+            assert_close(network(x), slim_nets.inception_v2(values, x))
 
 
 @pytest.fixture(scope="module")
 def slim_v1() -> dict[str, np.ndarray]:
     """A network of 1001 outputs, the first of them the background, as TF-slim keeps it."""
-    network = create_model("googlenet_slim", num_classes=1001)
-    randomise(network)
-    state = network.state_dict()
-    return {
-        name: tensor.contiguous().numpy()
-        for name, tensor in slim_tensors("googlenet_slim", state).items()
-    }
+    values, random = slim_nets.arrays("googlenet_slim"), np.random.default_rng(1)
+    logits = "InceptionV1/Logits/Conv2d_0c_1x1"
+    drawn = {f"{logits}/weights": (1, 1, 1024, 1001), f"{logits}/biases": (1001,)}
+    return values | {n: random.standard_normal(s, dtype=np.float32) for n, s in drawn.items()}
+
+
+def checksum(values: np.ndarray | torch.Tensor) -> float:
+    """The same for the same numbers in any order."""
+    return float(np.sort(np.asarray(values, np.float64), axis=None).sum())
 
 
 def write_checkpoint(form: str, arrays: dict[str, np.ndarray], folder: Path) -> Path:
@@ -125,8 +114,11 @@ def test_checkpoints_of_both_forms_round_trip(
 ) -> None:
     path = write_checkpoint(form, slim_v1, tmp_path)
     kept = convert(path, model="googlenet_slim", background="keep")
-    back = slim_tensors("googlenet_slim", dict(kept.weights))
-    assert all(np.array_equal(back[name].numpy(), array) for name, array in slim_v1.items())
+    trained = [w for n, w in kept.weights.items() if not n.endswith(".norm.weight")]
+    assert len(trained) == len(slim_v1)
+    assert sorted(map(checksum, trained)) == sorted(map(checksum, slim_v1.values()))
+    kernel = slim_v1["InceptionV1/Conv2d_1a_7x7/weights"].transpose(3, 2, 0, 1)
+    assert np.array_equal(kept.weights["conv1.conv.weight"].numpy(), kernel)
     assert kept.weights["conv1.norm.weight"].unique().tolist() == [1.0]
     assert kept.info.classes[:2] == ("background", "tench")
 
