@@ -24,6 +24,7 @@ from inception.weights.importers import importers_for
 from inception.weights.importers.convert import convert
 from inception.weights.importers.files import open_file
 from inception.weights.importers.importer import Importer
+from inception.weights.importers.reading import read_as
 from inception.weights.model_file import COUNTERS, build_model, load_model
 from inception.weights.pull import source_of
 
@@ -137,10 +138,10 @@ def _pair(file: str | Path, against: str, model: str | None) -> tuple[InceptionN
         named = {importer.name(n): t for n, t in loaded.network.state_dict().items()}
         tensors = {name: tensor for name, tensor in named.items() if name is not None}
         return loaded.network, _peer(importer.model, against, tensors, len(loaded.classes))
-    _importer(model, against)
+    importer = _importer(model, against)
     converted = convert(source, model=model)
     info = replace(converted.info, spec=replace(converted.info.spec, aux={}))
-    tensors = dict(open_file(source).tensors)
+    tensors = dict(read_as(importer, open_file(source)).source.tensors)
     return build_model(info, converted.weights), _peer(model, against, tensors, len(info.classes))
 
 

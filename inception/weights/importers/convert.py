@@ -16,11 +16,13 @@ from inception.models.spec import Spec
 from inception.weights.imagenet import imagenet_names
 from inception.weights.importers import IMPORTERS, importers_for
 from inception.weights.importers.files import ForeignFile, open_file
-from inception.weights.importers.reading import Reading, read_as
+from inception.weights.importers.importer import STATISTICS
+from inception.weights.importers.reading import Fit, Reading, read_as
 from inception.weights.model_file import ModelInfo
 
 Background: TypeAlias = Literal["drop", "keep"]
 IMAGENET = 1000
+BACKBONE = "no class: a backbone"  # stands for the outputs that a file without classifier lacks
 
 
 @dataclass(frozen=True)
@@ -69,17 +71,17 @@ def convert(
     readings = [read_as(importer, file) for importer in of_kind]
     reading = min(readings, key=lambda r: r.fit.faults)
     if reading.fit.faults:
-        hint = _other_network(file, model)
+        hint = _way_out(reading.fit) or _other_network(file, model)
         raise InputError(f"{source}, read as {_title(reading)}: {reading.fit}{hint}")
     spec, weights, notes = _without_background(reading, background)
     importer = reading.importer
     info = ModelInfo(
         replace(spec, preprocessing=importer.preprocessing or spec.preprocessing),
-        _class_names(spec.num_classes, classes, importer.own_order),
+        _class_names(reading, spec.num_classes, classes),
         training={"imported": {"file": source.name, "dialect": importer.dialect}},
     )
     also = [r.importer.dialect for r in readings if r is not reading and not r.fit.faults]
-    notes = (*_notes(reading, file, also), *notes)
+    notes = (*_notes(reading, also), *notes)
     return Converted(_settled(weights, source), info, importer.dialect, notes)
 
 
@@ -91,6 +93,12 @@ def _other_network(file: ForeignFile, model: str) -> str:
                 if not read_as(importer, file).fit.faults:
                     return f". It fits --as {importer.model}"
     return ""
+
+
+def _way_out(fit: Fit) -> str:
+    """What to save instead, where nothing but the norms' statistics is missing."""
+    only = fit.faults == len(fit.missing) and all(n.endswith(STATISTICS) for n in fit.missing)
+    return ": save state_dict(), which has the norms' statistics, not parameters()" if only else ""
 
 
 def _title(reading: Reading) -> str:
@@ -116,9 +124,11 @@ def _without_background(
     return replace(spec, num_classes=IMAGENET), weights, (note,)
 
 
-def _class_names(count: int, names: Sequence[str] | None, own_order: bool) -> tuple[str, ...]:
+def _class_names(reading: Reading, count: int, names: Sequence[str] | None) -> tuple[str, ...]:
+    if reading.backbone:
+        return (BACKBONE,)
     if names is None:
-        if not own_order and count in (IMAGENET, IMAGENET + 1):
+        if not reading.importer.own_order and count in (IMAGENET, IMAGENET + 1):
             return imagenet_names(background=count > IMAGENET)
         return tuple(f"class {number}" for number in range(count))
     if len(names) != count:
@@ -126,16 +136,27 @@ def _class_names(count: int, names: Sequence[str] | None, own_order: bool) -> tu
     return tuple(names)
 
 
-def _notes(reading: Reading, file: ForeignFile, also: Sequence[str]) -> tuple[str, ...]:
-    notes = [f"read as {_title(reading)}: {len(file.tensors)} tensors, each with its place"]
+def _notes(reading: Reading, also: Sequence[str]) -> tuple[str, ...]:
+    source = reading.source
+    notes = [f"read as {_title(reading)}: {len(source.tensors)} tensors, each with its place"]
     if also:
         notes.append(
             f"other publishers' files are alike, but for the pictures: --from {' or '.join(also)}"
         )
+    if source.place:
+        notes.append(f"the network lies under {source.place.removesuffix('.')}")
+    if source.beside:
+        notes.append(f"beside it, not read: {len(source.beside)}, such as {source.beside[0]}")
+    if reading.backbone:
+        notes.append("no classifier in the file: a backbone, to begin with (train --init)")
+    notes += [f"{there} is read as {theirs}" for there, theirs in reading.renamed.items()]
     if reading.ignored:
         notes.append(f"not needed: {len(reading.ignored)}, such as {reading.ignored[0]}")
     if reading.headless:
         notes.append(f"no auxiliary head in the file after {', '.join(reading.headless)}")
+    if reading.other_heads:
+        after = ", ".join(reading.other_heads)
+        notes.append(f"left out the auxiliary heads after {after}: they are for other classes")
     if reading.unit_scales:
         notes.append(f"no scale (gamma) in the file's {reading.unit_scales} norms: set to 1")
     if reading.folded:

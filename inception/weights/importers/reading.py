@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
@@ -15,6 +16,7 @@ from inception.models.network import InceptionNet
 from inception.models.spec import Spec
 from inception.weights.importers.files import ForeignFile
 from inception.weights.importers.importer import Importer
+from inception.weights.importers.nesting import Nested, nested
 from inception.weights.model_file import COUNTERS
 
 MOST_NAMES = 5  # of a list in an error
@@ -54,8 +56,12 @@ class Reading:
         logits: our names of the tensors with a row for each class.
         ignored: their tensors that hold nothing for us.
         headless: stages whose auxiliary head the file lacks.
+        other_heads: stages whose auxiliary head is for other classes, and left out.
         unit_scales: how many scales of batch norm the file leaves at 1.
         folded: how many biases went into the mean of the norm after them.
+        source: the file's tensors by the publisher's names, and where they lay.
+        backbone: whether the file has no classifier.
+        renamed: their names of layers that stand alone in a container: in the file, by the table.
     """
 
     importer: Importer
@@ -64,47 +70,100 @@ class Reading:
     logits: frozenset[str]
     ignored: tuple[str, ...]
     headless: tuple[str, ...]
+    other_heads: tuple[str, ...]
     unit_scales: int
     folded: int
     fit: Fit
+    source: Nested
+    backbone: bool
+    renamed: Mapping[str, str]
 
 
 def read_as(importer: Importer, file: ForeignFile) -> Reading:
-    """The file as this importer understands it, with what does not fit."""
+    """The file as this importer understands it, with what does not fit.
+
+    Raises:
+        InputError: it holds several such networks, or is another's graph.
+    """
     spec = importer.change(get_spec(importer.model), file.facts)
     network = build_empty(spec)
-    logits = _logits_tensors(network)
     state = {n: t.shape for n, t in network.state_dict().items() if not n.endswith(COUNTERS)}
-    headless = _missing_heads(importer, spec, state, file)
-    unneeded = tuple(f"aux.{stage}." for stage in headless)
-    shapes = {name: shape for name, shape in state.items() if not name.startswith(unneeded)}
-    names = _names(importer, shapes)
-    classes = _num_classes(spec, names, logits, file)
-    shapes |= {name: torch.Size([classes, *shapes[name][1:]]) for name in logits & shapes.keys()}
-    aux = {stage: head for stage, head in spec.aux.items() if stage not in headless}
-    spec = replace(spec, num_classes=classes, aux=aux)
+    names = _names(importer, state)
+    source, renamed = _source(file, names)
+    logits = _logits_tensors(network)
+    spec, backbone = _as_in_the_file(spec, names, logits, source.tensors)
+    gone = {stage: f"aux.{stage}." for stage in network.spec.aux if stage not in spec.aux}
+    of_heads = {n for n in names if n.startswith(tuple(gone.values()))}
+    found = [n for n in of_heads if names[n] in source.tensors]
+    other_heads = tuple(s for s, start in gone.items() if any(n.startswith(start) for n in found))
+    shapes = {n: _shape_of(n, state[n], logits, spec) for n in names if n not in of_heads}
+    wanted = {ours: names[ours] for ours in shapes}
+    given = _unit_scales(wanted, shapes, source.tensors)
+    if backbone:
+        given |= {n: torch.zeros(shapes[n]) for n in logits & shapes.keys()}
+    weights, missing, misshapen = _laid_out(importer, wanted, shapes, source.tensors, given)
+    folded = _folded_biases(wanted, source.tensors)
+    known = {*wanted.values(), *folded.values(), *(names[n] for n in of_heads)}
+    ignored, extra = _left_over(importer, source.tensors, known)
+    if backbone and extra:  # it has a classifier, of another kind
+        missing += tuple(names[n] for n in shapes if n in logits)
+    fit = Fit(missing, extra, misshapen)
+    if not fit.faults:
+        weights |= {m: weights[m] - source.tensors[bias] for m, bias in folded.items()}
+    return Reading(
+        importer=importer,
+        spec=spec,
+        weights=weights,
+        logits=logits,
+        ignored=ignored,
+        headless=tuple(stage for stage in gone if stage not in other_heads),
+        other_heads=other_heads,
+        unit_scales=sum(name.endswith(".norm.weight") for name in given),
+        folded=len(folded),
+        fit=fit,
+        source=source,
+        backbone=backbone,
+        renamed=renamed,
+    )
 
-    weights, missing, misshapen = {}, [], []
-    filled = _unit_scales(names, file)
-    for ours, theirs in names.items():
-        tensor = file.tensors.get(theirs)
-        if ours in filled:
-            weights[ours] = torch.ones(shapes[ours])
-        elif tensor is None:
+
+def _laid_out(
+    importer: Importer,
+    wanted: Mapping[str, str],
+    shapes: Mapping[str, torch.Size],
+    tensors: Mapping[str, Tensor],
+    given: Mapping[str, Tensor],
+) -> tuple[dict[str, Tensor], tuple[str, ...], tuple[str, ...]]:
+    """Our tensors; their names of those that are missing; those of another shape."""
+    weights, missing, misshapen = dict(given), [], []
+    for ours, theirs in wanted.items():
+        if ours in given:
+            continue
+        tensor = tensors.get(theirs)
+        if tensor is None:
             missing.append(theirs)
         elif (laid := lay_out(tensor, shapes[ours], importer, ours)) is not None:
             weights[ours] = laid
         else:
             shape, expected = _shape(tensor.shape), _shape(shapes[ours])
             misshapen.append(f"{theirs} ({shape} for our {expected})")
-    folded = _folded_biases(names, file)
-    ignored, extra = _left_over(importer, file, {*names.values(), *folded.values()})
-    fit = Fit(tuple(missing), extra, tuple(misshapen))
-    if not fit.faults:
-        weights |= {m: weights[m] - file.tensors[bias] for m, bias in folded.items()}
-    return Reading(
-        importer, spec, weights, logits, ignored, headless, len(filled), len(folded), fit
-    )
+    return weights, tuple(missing), tuple(misshapen)
+
+
+def _source(file: ForeignFile, names: Mapping[str, str]) -> tuple[Nested, dict[str, str]]:
+    """The network's tensors within the file; single layers of a container under its own name."""
+    source = nested(file.tensors, set(names.values())) if file.kind == "torch" else None
+    if source is None:
+        return Nested(file.tensors), {}
+    renamed, tensors = {}, dict(source.tensors)
+    for theirs in [name for name in names.values() if name not in tensors]:
+        layer, _, part = theirs.rpartition(".")
+        inside = re.compile(rf"{re.escape(layer)}\.\d+\.{part}")
+        found = [name for name in tensors if inside.fullmatch(name)]
+        if layer and len(found) == 1:
+            renamed[found[0]] = theirs
+            tensors[theirs] = tensors.pop(found[0])
+    return replace(source, tensors=tensors), renamed
 
 
 def _logits_tensors(network: InceptionNet) -> frozenset[str]:
@@ -114,38 +173,58 @@ def _logits_tensors(network: InceptionNet) -> frozenset[str]:
     return frozenset(f"{name}.{part}" for name, module in modules for part in module.state_dict())
 
 
-def _missing_heads(
-    importer: Importer, spec: Spec, names: Iterable[str], file: ForeignFile
-) -> tuple[str, ...]:
-    """The stages whose auxiliary head the file has nothing of."""
-    found = [name for name in names if importer.name(name) in file.tensors]
-    return tuple(s for s in spec.aux if not any(n.startswith(f"aux.{s}.") for n in found))
+def _as_in_the_file(
+    spec: Spec, names: Mapping[str, str], logits: Iterable[str], tensors: Mapping[str, Tensor]
+) -> tuple[Spec, bool]:
+    """The network with the file's classes and heads; whether the file lacks the classifier.
+
+    A head counts where the file has something of it, and as many classes as in the classifier.
+    """
+    last = [name for name in logits if not name.startswith("aux.")]
+    biases = {n: tensors.get(names.get(n, "")) for n in logits if n.endswith(".bias")}
+    counts = {n: max(bias.numel(), 1) for n, bias in biases.items() if bias is not None}
+    backbone = not any(names[name] in tensors for name in last)
+    classes = 1 if backbone else next((counts[n] for n in last if n in counts), spec.num_classes)
+
+    def there(stage: str) -> bool:
+        own = [name for name in names if name.startswith(f"aux.{stage}.")]
+        alike = all(counts.get(name, classes) == classes for name in own)
+        return alike and any(names[name] in tensors for name in own)
+
+    aux = {stage: head for stage, head in spec.aux.items() if there(stage)}
+    return replace(spec, num_classes=classes, aux=aux), backbone
+
+
+def _shape_of(ours: str, shape: torch.Size, logits: Collection[str], spec: Spec) -> torch.Size:
+    return torch.Size([spec.num_classes, *shape[1:]]) if ours in logits else shape
 
 
 def _left_over(
-    importer: Importer, file: ForeignFile, known: set[str]
+    importer: Importer, tensors: Iterable[str], known: set[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Their tensors without a place: those that hold nothing for us, and all others."""
-    left = [name for name in file.tensors if name not in known]
+    left = [name for name in tensors if name not in known]
     ignored = [n for n in left if any(fnmatchcase(n, p) for p in importer.ignored)]
     return tuple(ignored), tuple(n for n in left if n not in set(ignored))
 
 
-def _unit_scales(names: Mapping[str, str], file: ForeignFile) -> set[str]:
+def _unit_scales(
+    names: Mapping[str, str], shapes: Mapping[str, torch.Size], tensors: Collection[str]
+) -> dict[str, Tensor]:
     """Scales of batch norm, where the publisher trained none: they are 1."""
     scales = {ours: theirs for ours, theirs in names.items() if ours.endswith(".norm.weight")}
-    if any(theirs in file.tensors for theirs in scales.values()):
-        return set()
-    return {ours for ours, theirs in scales.items() if theirs.endswith("gamma")}
+    if any(theirs in tensors for theirs in scales.values()):
+        return {}
+    return {n: torch.ones(shapes[n]) for n, theirs in scales.items() if theirs.endswith("gamma")}
 
 
-def _folded_biases(names: Mapping[str, str], file: ForeignFile) -> dict[str, str]:
+def _folded_biases(names: Mapping[str, str], tensors: Collection[str]) -> dict[str, str]:
     """Our running means, and biases before the norm that we have not: one takes up the other."""
     folded = {}
     for ours, theirs in names.items():
         layer = ours.removesuffix(".conv.weight")
         mean, bias = f"{layer}.norm.running_mean", f"{theirs.removesuffix('.weight')}.bias"
-        if layer != ours and mean in names and bias in file.tensors and bias not in names.values():
+        if layer != ours and mean in names and bias in tensors and bias not in names.values():
             folded[mean] = bias
     return folded
 
@@ -177,21 +256,11 @@ def _from_tensorflow(tensor: Tensor, shape: torch.Size, grid: tuple[int, int] | 
     return tensor
 
 
-def _num_classes(
-    spec: Spec, names: Mapping[str, str], logits: Iterable[str], file: ForeignFile
-) -> int:
-    """As many as the classifier's bias has values; the network's own where it is missing."""
-    for ours in logits:
-        if ours.endswith(".bias") and not ours.startswith("aux.") and names[ours] in file.tensors:
-            return max(file.tensors[names[ours]].numel(), 1)
-    return spec.num_classes
-
-
 def _names(importer: Importer, tensors: Iterable[str]) -> dict[str, str]:
     """Their name of each of our tensors, no two alike."""
     named = {ours: importer.name(ours) for ours in tensors}
     names = {ours: theirs for ours, theirs in named.items() if theirs is not None}
-    if len(set(names.values())) < len(named):
+    if len(set(names.values())) < len(names):
         raise LookupError(f"{importer.dialect}'s table of {importer.model} is no bijection")
     return names
 

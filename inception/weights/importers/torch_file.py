@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import struct
 import warnings
 import zipfile
@@ -18,11 +19,46 @@ from torch import Tensor
 from inception.errors import InputError
 from inception.weights.importers.importer import ZIP
 
-WRAPPERS = ("state_dict", "model_state_dict", "model")  # keys that training scripts save under
+# what training scripts keep beside the tensors: read as records that do nothing
+RECORDS = (
+    *("argparse.Namespace", "types.SimpleNamespace", "easydict.EasyDict"),
+    *(f"pathlib.{kind}" for kind in ("Path", "PosixPath", "WindowsPath", "PurePosixPath")),
+    *(f"pathlib._local.{kind}" for kind in ("PosixPath", "WindowsPath")),
+    *(f"numpy.{core}.multiarray.scalar" for core in ("core", "_core")),
+    *(f"numpy.{kind}" for kind in ("dtype", "dtypes.Float32DType", "dtypes.Float64DType")),
+    *("numpy.dtypes.Int64DType", "numpy.dtypes.Int32DType", "numpy.dtypes.BoolDType"),
+    *("lightning.fabric.utilities.data.AttributeDict", "_codecs.encode"),
+    *("lightning_fabric.utilities.data.AttributeDict", "datetime.datetime"),
+    *("pytorch_lightning.utilities.parsing.AttributeDict", "collections.deque"),
+)
+DEEPEST = 20  # levels of what is nested
 DAMAGE = (  # what torch's reader says of damaged files, found by damaging them
     *(RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError, TypeError),
     *(AssertionError, MemoryError, OverflowError, struct.error),
 )
+SAVE = "save its tensors alone: torch.save(network.state_dict(), FILE)"
+
+
+class _Record(dict[Any, Any]):
+    """Stands for a stranger's object, whose own code never runs."""
+
+    def __new__(cls, *_: Any, **__: Any) -> _Record:
+        return super().__new__(cls)
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        super().__init__()
+
+    def __setstate__(self, state: Any) -> None:
+        """Forgets it."""
+
+
+_RECORDS: list[Any] = [(_Record, name) for name in RECORDS]
+
+
+def _stranger(error: pickle.UnpicklingError) -> str:
+    """What torch would not read, by its own message."""
+    found = re.search(r"GLOBAL ([\w.]+)", str(error))
+    return f"{found[1]}, which is no tensor" if found else "more than tensors"
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -44,10 +80,11 @@ def read_pickle(path: Path) -> dict[str, Tensor]:
     if zipped:
         _check_archive(path)
     try:
-        with warnings.catch_warnings(action="ignore"):  # it wonders aloud about damaged files
+        with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(_RECORDS):
+            # the warnings wonder aloud about damaged files
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except pickle.UnpicklingError as error:
-        raise InputError(f"{path}: refused, for it holds more than tensors") from error
+        raise InputError(f"{path}: refused, for it holds {_stranger(error)}; {SAVE}") from error
     except DAMAGE as error:
         raise InputError(f"{path}: damaged, or not a file of torch's") from error
     return {name: _checked(name, tensor, path) for name, tensor in _state(loaded, path).items()}
@@ -64,18 +101,21 @@ def _check_archive(path: Path) -> None:
         raise InputError(f"{path}: claims {claimed:,} bytes, more than the file holds")
 
 
-def _state(loaded: Any, path: Path) -> Mapping[str, Tensor]:
-    """The tensors by name, out of what a training script may have put around them."""
-    if isinstance(loaded, Mapping):
-        for wrapper in WRAPPERS:
-            if isinstance(loaded.get(wrapper), Mapping):
-                loaded = loaded[wrapper]
-                break
-        if loaded and all(isinstance(n, str) and torch.is_tensor(t) for n, t in loaded.items()):
-            if all(name.startswith("module.") for name in loaded):  # torch's DataParallel
-                return {name.removeprefix("module."): tensor for name, tensor in loaded.items()}
-            return dict(loaded)
-    raise InputError(f"{path}: not tensors by name, which is what state_dict() gives")
+def _state(loaded: Any, path: Path) -> dict[str, Tensor]:
+    """Every tensor, by its way from the root: ``state_dict.model.conv1.weight``."""
+    tensors: dict[str, Tensor] = {}
+
+    def gather(value: Any, way: tuple[str, ...]) -> None:
+        if torch.is_tensor(value):
+            tensors[".".join(way)] = value
+        elif isinstance(value, Mapping) and len(way) < DEEPEST:
+            for name, inner in value.items():
+                gather(inner, (*way, str(name)))
+
+    gather(loaded, ())
+    if not tensors or "" in tensors:
+        raise InputError(f"{path}: not tensors by name; {SAVE}")
+    return tensors
 
 
 def _checked(name: str, tensor: Tensor, path: Path) -> Tensor:

@@ -1,22 +1,23 @@
 """Files of torchvision, timm, facenet-pytorch: the networks they come from answer as ours do."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from foreign import assert_close, meta, randomise
 from safetensors.torch import save_file
 from torch import nn
 
 from inception.benchmark import import_torchvision
 from inception.errors import InputError
-from inception.models import create_model
 from inception.weights.importers import IMPORTERS, importers_for
 from inception.weights.importers.convert import convert
 from inception.weights.importers.files import ForeignFile
 from inception.weights.importers.reading import read_as
-from inception.weights.model_file import load_model, save_model
+from inception.weights.model_file import build_model, load_model, save_model
 
 torchvision_models = import_torchvision().models
 CLASSES = 9
@@ -34,11 +35,11 @@ def torchvision(name: str, **options: bool) -> Callable[[], nn.Module]:
     )
 
 
-def timm_model(name: str, **options: bool) -> Callable[[], nn.Module]:
+def timm_model(name: str, **options: int) -> Callable[[], nn.Module]:
     def create() -> nn.Module:
         import timm  # after torchvision, which it imports
 
-        return timm.create_model(name, num_classes=CLASSES, **options)
+        return timm.create_model(name, **{"num_classes": CLASSES, **options})
 
     return create
 
@@ -170,6 +171,79 @@ def test_half_a_head_is_missing_the_other_half(googlenet_file: Path) -> None:
         convert(googlenet_file, model="googlenet_tv")
 
 
+def test_heads_for_other_classes_are_left_out(googlenet_file: Path) -> None:
+    weights = torch.load(googlenet_file, weights_only=True)
+    weights |= {"fc.weight": torch.zeros(2, 1024), "fc.bias": torch.zeros(2)}  # fine-tuned
+    torch.save(weights, googlenet_file)
+    converted = convert(googlenet_file, model="googlenet_tv")
+    assert (len(converted.info.classes), dict(converted.info.spec.aux)) == (2, {})
+    note = (
+        "left out the auxiliary heads after inception_4a, inception_4d: they are for other classes"
+    )
+    assert note in converted.notes
+
+
+def test_a_classifier_alone_in_a_container_is_a_classifier(googlenet_file: Path) -> None:
+    weights = torch.load(googlenet_file, weights_only=True)
+    moved = {n.replace("fc.", "fc.1.") if n.startswith("fc.") else n: w for n, w in weights.items()}
+    torch.save(moved, googlenet_file)  # nn.Sequential(nn.Dropout(), nn.Linear())
+    converted = convert(googlenet_file, model="googlenet_tv")
+    assert {"fc.1.weight is read as fc.weight", "fc.1.bias is read as fc.bias"} < {*converted.notes}
+    logits = converted.weights["classifier.logits.linear.weight"]
+    assert torch.equal(logits, weights["fc.weight"])
+    torch.save(
+        moved | {"fc.3.weight": torch.ones(2, 2), "fc.3.bias": torch.ones(2)}, googlenet_file
+    )
+    with pytest.raises(InputError, match=r"missing fc.weight, fc.bias; extra fc.1.weight"):
+        convert(googlenet_file, model="googlenet_tv")
+
+
+def test_parameters_without_statistics_are_told_what_to_save(googlenet_file: Path) -> None:
+    weights = torch.load(googlenet_file, weights_only=True)
+    torch.save({n: w for n, w in weights.items() if "running" not in n}, googlenet_file)
+    with pytest.raises(InputError, match=r"and 113 more: save state_dict\(\), which has"):
+        convert(googlenet_file, model="googlenet_tv")
+
+
+def headless(dialect: str, model: str) -> nn.Module:
+    """The publisher's network as an embedding."""
+    if dialect == "facenet":
+        from facenet_pytorch.models.inception_resnet_v1 import InceptionResnetV1
+
+        return InceptionResnetV1(classify=False)
+    if dialect == "timm":
+        name = {"xception_timm": "legacy_xception"}.get(model, model)
+        return timm_model(name, num_classes=0)()
+    network = WITNESSES[dialect, model]()
+    network.fc = nn.Identity()
+    return network
+
+
+BACKBONES = [
+    ("facenet", "inception_resnet_v1_facenet"),
+    ("timm", "xception_timm"),
+    ("timm", "inception_v4"),
+    ("torchvision", "googlenet_tv"),
+    ("torchvision", "inception_v3_tv"),
+]
+
+
+@pytest.mark.parametrize("case", BACKBONES, ids="-".join)
+def test_a_file_without_a_classifier_is_a_backbone(case: tuple[str, str], tmp_path: Path) -> None:
+    dialect, model = case
+    theirs = meta(lambda: headless(dialect, model)).to_empty(device="cpu").eval()
+    randomise(theirs)
+    torch.save(theirs.state_dict(), tmp_path / "theirs.pth")
+    converted = convert(tmp_path / "theirs.pth", model=model, dialect=dialect)
+    assert converted.info.classes == ("no class: a backbone",)
+    assert "no classifier in the file: a backbone, to begin with (train --init)" in converted.notes
+    ours = build_model(converted.info, converted.weights)
+    x = torch.randn(2, 3, 110, 110, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        embedded = ours.embed(x)
+        assert_close(F.normalize(embedded) if dialect == "facenet" else embedded, theirs(x))
+
+
 def test_what_training_scripts_put_around_the_weights_comes_off(googlenet_file: Path) -> None:
     weights = torch.load(googlenet_file, weights_only=True)
     wrapped = {"epoch": 3, "state_dict": {f"module.{n}": w for n, w in weights.items()}}
@@ -203,24 +277,52 @@ def test_several_publishers_that_fit_are_named(tmp_path: Path) -> None:
     assert gluon.info.preprocessing.mean != converted.info.preprocessing.mean
 
 
+def cadene_bn_inception() -> dict[str, torch.Tensor]:
+    """The publisher's own state dict, with random values, by its table of layers."""
+    random, state = torch.Generator().manual_seed(0), {}
+    for line in Path(__file__).with_name("cadene-bn-inception.txt").read_text().splitlines():
+        if line.startswith("#"):
+            continue
+        layer, sides = line.split()
+        shape = [int(side) for side in sides.split("x")]
+        state[f"{layer}.weight"] = (
+            torch.randn(shape, generator=random) / math.prod(shape[1:]) ** 0.5
+        )
+        state[f"{layer}.bias"] = torch.randn(shape[0], generator=random)
+        if layer != "last_linear":
+            parts = {"weight": 0.5, "bias": 0.0, "running_mean": 0.0, "running_var": 0.5}
+            for part, least in parts.items():
+                state[f"{layer}_bn.{part}"] = torch.rand(shape[0], generator=random) + least
+            state[f"{layer}_bn.num_batches_tracked"] = torch.tensor(0)
+    return state
+
+
 def test_cadene_biases_go_into_the_means_of_the_norms_after_them(tmp_path: Path) -> None:
-    (importer,) = [i for i in IMPORTERS if (i.dialect, i.model) == ("cadene", "bn_inception")]
-    network = create_model("bn_inception", num_classes=CLASSES).eval()
-    randomise(network)
-    own = {n: t for n, t in network.state_dict().items() if "num_batches" not in n}
-    theirs = {importer.name(name): tensor.clone() for name, tensor in own.items()}
-    random = torch.Generator().manual_seed(1)
-    for name in [n for n in theirs if f"{n.removesuffix('.weight')}_bn.weight" in theirs]:
-        layer = name.removesuffix(".weight")
-        theirs[f"{layer}.bias"] = torch.randn(len(theirs[name]), generator=random)
-        theirs[f"{layer}_bn.running_mean"] += theirs[f"{layer}.bias"]
-    assert {"conv1_7x7_s2.bias", "inception_3c_double_3x3_2.bias", "last_linear.bias"} < set(theirs)
+    theirs = cadene_bn_inception()
     torch.save(theirs, tmp_path / "bn_inception.pth")
     converted = convert(tmp_path / "bn_inception.pth", model="bn_inception")
     assert "folded 69 biases into the means of the norms after them" in converted.notes
     assert converted.info.preprocessing.channel_order == "bgr"
-    for name, tensor in own.items():
-        assert_close(converted.weights[name], tensor)
+    network = build_model(converted.info, converted.weights)
+    x = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        seen = F.conv2d(x, *(theirs[f"conv1_7x7_s2.{part}"] for part in ("weight", "bias")), 2, 3)
+        bn = [
+            theirs[f"conv1_7x7_s2_bn.{p}"]
+            for p in ("running_mean", "running_var", "weight", "bias")
+        ]
+        assert_close(network.features(x)["conv1"], F.batch_norm(seen, *bn).relu())
+    folded = (
+        theirs["inception_5b_pool_proj_bn.running_mean"] - theirs["inception_5b_pool_proj.bias"]
+    )
+    assert torch.equal(converted.weights["inception_5b.pool.proj.norm.running_mean"], folded)
+    order = [importers_for("bn_inception", "cadene")[0].name(ours) for ours in converted.weights]
+    there = [n for n in theirs if not n.endswith("tracked") and not _folded(n, theirs)]
+    assert order == there
+
+
+def _folded(name: str, theirs: dict[str, torch.Tensor]) -> bool:
+    return f"{name.removesuffix('.bias')}_bn.bias" in theirs
 
 
 def test_the_fid_network_keeps_or_drops_its_outputs_beside_1000(tmp_path: Path) -> None:
