@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from inception.data.images import Picture
 from inception.errors import InputError, not_installed, unknown
@@ -43,7 +44,7 @@ class Engine(Protocol):
     name: str
 
     def run(self, pictures: Picture) -> dict[str, Floats]:
-        """Named outputs of ``uint8 [N, H, W, 3]``, those it was created with.
+        """Named outputs of whatever ``as_batch`` takes, those it was created with.
 
         ``probabilities`` and ``logits`` are ``[N, classes]``, ``features:STAGE`` is
         ``[N, C, H, W]``, ``aux:STAGE`` and ``aux_logits:STAGE`` are of the head after that stage.
@@ -59,6 +60,7 @@ def create_engine(
     threads: int | None = None,
     mode: Mode = "throughput",
     outputs: Sequence[str] = DEFAULT_OUTPUTS,
+    expected: int = 0,
 ) -> Engine:
     """An engine with a model file's network in it.
 
@@ -69,6 +71,7 @@ def create_engine(
         threads: by default as many as there are cores.
         mode: whether the most pictures a second count, or the soonest answer.
         outputs: what ``run`` gives; exported models have ``probabilities`` alone.
+        expected: pictures that will come, as far as is known: a GPU's engine compiles for many.
 
     Raises:
         InputError: no such engine, device, mode or output; or a model that does not fit them.
@@ -77,7 +80,7 @@ def create_engine(
         raise unknown("mode", mode, MODES)
     engine = pick_engine(engine, model, device)
     if engine == "torch":
-        return _torch_engine(model, device, threads, outputs)
+        return _torch_engine(model, device, threads, outputs, expected)
     if engine == "onnx":
         return _onnx_engine(model, threads, outputs)
     from inception.runtime.openvino_engine import OpenVINOEngine, read_openvino
@@ -107,11 +110,25 @@ def check_threads(threads: int | None) -> None:
         raise InputError(f"threads must be at least 1; got {threads}")
 
 
-def check_pictures(pictures: Picture, size: int) -> None:
-    """Raises ``InputError`` for anything but ``uint8 [N, size, size, 3]``."""
-    if pictures.dtype != np.uint8 or pictures.shape[1:] != (size, size, 3) or not len(pictures):
-        got = f"{pictures.dtype} {list(pictures.shape)}"
+def as_batch(pictures: ArrayLike, size: int) -> Picture:
+    """What an engine runs: ``uint8 [N, size, size, 3]``, contiguous and its own to write to.
+
+    Args:
+        pictures: any form that numpy has of such an array (flipped, cut out, read-only) or a
+            sequence of pictures ``[size, size, 3]``.
+        size: side in pixels.
+
+    Raises:
+        InputError: pictures of other numbers or another shape, or none.
+    """
+    try:
+        batch = np.asarray(pictures)
+        got = f"{batch.dtype} {list(batch.shape)}"
+    except ValueError:  # numpy's for pictures that differ in shape
+        batch, got = np.empty(0), "pictures of several shapes"
+    if batch.dtype != np.uint8 or batch.shape[1:] != (size, size, 3) or not len(batch):
         raise InputError(f"the network takes pictures uint8 [N, {size}, {size}, 3]; got {got}")
+    return np.require(batch, requirements=["C", "W"])
 
 
 def pick_engine(engine: str, model: Path, device: str) -> str:
@@ -149,7 +166,9 @@ def has_gpu() -> bool:
     return torch.cuda.is_available()
 
 
-def _torch_engine(model: Path, device: str, threads: int | None, outputs: Sequence[str]) -> Engine:
+def _torch_engine(
+    model: Path, device: str, threads: int | None, outputs: Sequence[str], expected: int
+) -> Engine:
     from inception.runtime.torch_engine import TorchEngine  # torch
     from inception.weights.model_file import load_model
 
@@ -163,6 +182,7 @@ def _torch_engine(model: Path, device: str, threads: int | None, outputs: Sequen
         device=device,
         threads=threads,
         fast=True,
+        expected=expected,
     )
 
 

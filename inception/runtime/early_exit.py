@@ -8,13 +8,14 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from numpy.typing import ArrayLike
 
 from inception.data.images import Picture
 from inception.errors import InputError
 from inception.models.cost import cost
 from inception.models.exits import CLASSIFIER, exit_names
 from inception.models.spec import Spec
-from inception.runtime import Floats, check_pictures, pick_engine
+from inception.runtime import Floats, as_batch, pick_engine
 from inception.runtime.lower import Weights, lower
 from inception.runtime.program import AUX, PROBABILITIES, START, Program, needed
 from inception.weights.model_file import is_exported, read_info, read_weights
@@ -76,26 +77,26 @@ class EarlyExitEngine:
         self.answered = dict.fromkeys(self.exits, 0)
         self._parts, self._whole = parts, whole
 
-    def run(self, pictures: Picture) -> dict[str, Floats]:
-        """``probabilities [N, classes]`` of ``uint8 [N, H, W, 3]``, whoever answers."""
+    def run(self, pictures: ArrayLike) -> dict[str, Floats]:
+        """``probabilities [N, classes]`` of pictures (``as_batch``), whoever answers."""
         return {PROBABILITIES: self.answer(pictures).probabilities}
 
-    def answer(self, pictures: Picture) -> ExitAnswers:
-        """Answers of ``uint8 [N, H, W, 3]``, each from the first exit that is sure."""
+    def answer(self, pictures: ArrayLike) -> ExitAnswers:
+        """Answers for pictures (``as_batch``), each from the first exit that is sure."""
+        batch = as_batch(pictures, self.spec.image_size)
         if self._whole is None:
-            answers = self._stopping(pictures)
+            answers = self._stopping(batch)
         else:
-            last = np.full(len(pictures), len(self.exits) - 1)
-            answers = ExitAnswers(self._whole.run(pictures)[TOLD], last)
+            last = np.full(len(batch), len(self.exits) - 1)
+            answers = ExitAnswers(self._whole.run(batch)[TOLD], last)
         counts = np.bincount(answers.exits, minlength=len(self.exits))
         for name, count in zip(self.exits, counts.tolist(), strict=True):
             self.answered[name] += count
         return answers
 
-    def answer_all(self, pictures: Picture) -> Floats:
+    def answer_all(self, pictures: ArrayLike) -> Floats:
         """What every exit says, ``[N, exits, classes]``, from one run to the end."""
-        check_pictures(pictures, self.spec.image_size)
-        x: npt.NDArray[Any] = pictures
+        x: npt.NDArray[Any] = as_batch(pictures, self.spec.image_size)
         told = []
         for part in self._parts:
             given = part.run(x)
@@ -104,7 +105,6 @@ class EarlyExitEngine:
         return np.stack(told, axis=1)
 
     def _stopping(self, pictures: Picture) -> ExitAnswers:
-        check_pictures(pictures, self.spec.image_size)
         x: npt.NDArray[Any] = pictures
         waiting = np.arange(len(pictures))
         probabilities = np.empty((len(pictures), self.spec.num_classes), np.float32)
@@ -222,6 +222,6 @@ def _part(program: Program, engine: str, device: str, threads: int | None) -> Pa
         from inception.runtime.openvino_engine import OpenVINOEngine
 
         return OpenVINOEngine(program, tuple(program.outputs), threads=threads)
-    from inception.runtime.torch_part import TorchPart
+    from inception.runtime.torch_engine import TorchEngine
 
-    return TorchPart(program, device=device, threads=threads)
+    return TorchEngine(program, device=device, threads=threads, fast=True)

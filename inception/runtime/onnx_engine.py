@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import onnxruntime as ort
+from numpy.typing import ArrayLike
 
-from inception.data.images import Picture
 from inception.errors import InputError
 from inception.machine import available_cores
-from inception.runtime import check_pictures, check_threads
+from inception.runtime import as_batch, check_threads
 from inception.runtime.program import (
     DEFAULT_OUTPUTS,
     PICTURES,
@@ -57,10 +57,10 @@ class ONNXEngine:
         self._outputs = list(outputs)
         self._size = int(self._session.get_inputs()[0].shape[1])
 
-    def run(self, pictures: Picture) -> dict[str, Floats]:
-        """The named outputs of ``uint8 [N, size, size, 3]``."""
-        check_pictures(pictures, self._size)
-        values = self._session.run(self._outputs, {PICTURES: pictures})
+    def run(self, pictures: ArrayLike) -> dict[str, Floats]:
+        """The named outputs of pictures (``as_batch``)."""
+        batch = as_batch(pictures, self._size)
+        values = self._session.run(self._outputs, {PICTURES: batch})
         return dict(zip(self._outputs, values, strict=True))
 
 

@@ -9,11 +9,11 @@ from threading import Lock
 
 import numpy as np
 import openvino as ov
+from numpy.typing import ArrayLike
 
-from inception.data.images import Picture
 from inception.errors import InputError
 from inception.machine import available_cores
-from inception.runtime import Mode, check_pictures, check_threads
+from inception.runtime import Mode, as_batch, check_threads
 from inception.runtime.openvino_graph import PRECISE, add_step_outputs, openvino_model
 from inception.runtime.program import DEFAULT_OUTPUTS, PICTURES, Floats, Program, check_outputs
 
@@ -84,14 +84,14 @@ class OpenVINOEngine:
         self._requests: dict[tuple[int, int], list[ov.InferRequest]] = {}  # by streams and share
         self._lock = Lock()
 
-    def run(self, pictures: Picture) -> dict[str, Floats]:
-        """The named outputs of ``uint8 [N, size, size, 3]``, or of what the program starts from."""
-        if self._start == PICTURES:
-            check_pictures(pictures, self._shape[0])
-        streams = self._streams if len(pictures) >= 2 * self._streams else 1
-        shares = [np.ascontiguousarray(share) for share in np.array_split(pictures, streams)]
+    def run(self, pictures: ArrayLike) -> dict[str, Floats]:
+        """The named outputs of pictures (``as_batch``), or of what the program starts from."""
+        at_start = self._start == PICTURES
+        batch = as_batch(pictures, self._shape[0]) if at_start else np.ascontiguousarray(pictures)
+        streams = self._streams if len(batch) >= 2 * self._streams else 1
+        shares = np.array_split(batch, streams)  # views, contiguous as the whole is
         with self._lock:
-            even = len(pictures) % streams == 0
+            even = len(batch) % streams == 0
             requests = self._requests_for(streams, len(shares[0]) if even else ANY)
             for request, share in zip(requests, shares, strict=True):
                 request.set_input_tensor(ov.Tensor(share, shared_memory=True))

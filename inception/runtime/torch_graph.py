@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from inception.models.spec import ActivationKind
 from inception.runtime import program as p
-from inception.runtime.program import LUMA, PICTURES, Floats, Program, Step
+from inception.runtime.program import LUMA, START, Floats, Program, Step
 
 ACTIVATIONS: dict[ActivationKind, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu_,
@@ -61,8 +61,8 @@ class ProgramModule(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Values are let go as soon as nothing reads them any more."""
-        if self.start != PICTURES:
-            x = x.to(self.dtype)
+        if self.start != START:  # features, which come with their channels first
+            x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
         values = {self.start: x}
         for number, step in enumerate(self.steps):
             inputs = [values[name] for name in step.inputs]

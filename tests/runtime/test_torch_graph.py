@@ -17,7 +17,7 @@ from inception.models.variants import with_head
 from inception.preprocessing import Preprocessing
 from inception.runtime import program as p
 from inception.runtime.lower import lower
-from inception.runtime.program import PICTURES, Floats, Program, Step
+from inception.runtime.program import START, Floats, Program, Step
 from inception.runtime.torch_graph import ProgramModule
 from inception.weights.model_file import COUNTERS
 
@@ -65,13 +65,11 @@ def fitting(step: Step) -> torch.Tensor:
         case p.Convolve(weight=weight, groups=groups):
             return torch.zeros(2, weight.shape[1] * groups, 32, 32)
         case p.Multiply(weight=weight):
-            return torch.zeros(2, len(weight))
+            return torch.zeros(2, len(weight), 1, 1)
         case p.Regions(rows=rows, columns=columns):
             return torch.zeros(2, 4, rows[-1][1], columns[-1][1])
         case p.ResponseNorm(channels=channels):
             return torch.zeros(2, channels, 9, 9)
-        case p.Softmax():
-            return torch.zeros(2, 8)
     return torch.zeros(2, 4, 32, 32)
 
 
@@ -85,9 +83,12 @@ def test_every_step_of_every_network_compiles_whole() -> None:
     assert kinds == set(Step.__subclasses__())
     pad = p.Pad("pad", ("x",), ((0, 1), (2, 1)))
     for step in [*seen.values(), pad]:
-        start = PICTURES if isinstance(step, p.Normalise) else "x"
-        alone = replace(step, inputs=(start,) * len(step.inputs))
-        trace(Program(9, (alone,), {"y": step.name}, start), fitting(step))
+        start = START if isinstance(step, p.Normalise) else "x"
+        flat = isinstance(step, p.Multiply | p.Softmax)
+        given = "flat" if flat else start
+        alone = replace(step, inputs=(given,) * len(step.inputs))
+        steps = (p.Flatten("flat", (start,)), alone) if flat else (alone,)
+        trace(Program(9, steps, {"y": step.name}, start), fitting(step))
 
 
 @pytest.mark.parametrize("spec", [MODELS["alexnet"], with_head(MODELS["nin_small"], "cosine")])
@@ -104,7 +105,7 @@ def test_pictures_are_normalised_in_float32_and_then_rounded(order: Any) -> None
     if order == "grey":
         mean, std = mean[:1], std[:1]
     arrays: list[Floats] = [np.array(values, np.float32) for values in (mean, std)]
-    step = p.Normalise("x", (PICTURES,), order, *arrays)
+    step = p.Normalise("x", (START,), order, *arrays)
     module = ProgramModule(Program(16, (step,), {"x": "x"}), dtype=torch.bfloat16)
     pictures = torch.arange(768, dtype=torch.int32).remainder(256).to(torch.uint8)
     pictures = pictures.reshape(1, 16, 16, 3)
