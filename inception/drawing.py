@@ -5,7 +5,9 @@ Imports matplotlib when it draws curves or writes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ from inception.data.crops import Box
 from inception.data.images import Picture
 from inception.files import replacing
 from inception.runtime.program import Floats
+from inception.text import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,15 +30,27 @@ AGAINST = ((0, 40, 110), (0, 90, 200), (0, 180, 255), (190, 250, 255))
 COVERS = 0.75  # how much of the picture the most heat hides
 OUTSIDE = 0.45  # brightness of what the network did not see
 MOST_CLASSES = 30  # more names and numbers than that cannot be read in a matrix
+MOST_LETTERS = 40  # of a name beside an axis
 
 
+@contextmanager
+def _plain() -> Iterator[None]:
+    """Matplotlib as it comes, whatever the user set: no TeX, and ``$5_and_$10`` is a name."""
+    from matplotlib import style
+
+    with style.context({"text.parse_math": False}, after_reset=True), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph ")  # a letter that the font lacks
+        yield
+
+
+@_plain()
 def draw_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:
     """Losses and accuracies by epoch, side by side, as a PNG."""
     figure = _figure(10, 4)
     losses, accuracies = figure.subplots(1, 2)
     epochs = [row["epoch"] for row in rows]
     for name in [n for n in rows[0] if n.startswith("loss_")]:
-        label = "training, " + name.removeprefix("loss_").replace("_", " ")
+        label = "training, " + _short(name.removeprefix("loss_").replace("_", " "))
         losses.plot(epochs, [row[name] for row in rows], marker=".", label=label)
     losses.plot(epochs, [row["val_loss"] for row in rows], "k", marker=".", label="validation")
     losses.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
@@ -52,6 +67,7 @@ def draw_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:
     _save(figure, path)
 
 
+@_plain()
 def draw_confusion(counts: npt.NDArray[np.int64], classes: Sequence[str], path: Path) -> None:
     """A confusion matrix, rows true and columns predicted, shaded by share of the row, as a PNG."""
     side = 3 + 0.45 * min(len(classes), MOST_CLASSES)
@@ -65,6 +81,7 @@ def draw_confusion(counts: npt.NDArray[np.int64], classes: Sequence[str], path: 
     _save(figure, path)
 
 
+@_plain()
 def draw_grid(rows: Sequence[dict[str, Any]], path: Path) -> None:
     """Top-1 error against crops, one line a number of models, as a PNG.
 
@@ -88,6 +105,7 @@ def draw_grid(rows: Sequence[dict[str, Any]], path: Path) -> None:
     _save(figure, path)
 
 
+@_plain()
 def draw_exits(rows: Sequence[dict[str, Any]], full: float, path: Path) -> None:
     """Top-1 against multiply-adds of a network that stops early, a dot a confidence, as a PNG.
 
@@ -115,6 +133,7 @@ def draw_exits(rows: Sequence[dict[str, Any]], full: float, path: Path) -> None:
     _save(figure, path)
 
 
+@_plain()
 def draw_reliability(
     confidence: Sequence[float], accuracy: Sequence[float], images: Sequence[int], path: Path
 ) -> None:
@@ -132,6 +151,7 @@ def draw_reliability(
     _save(figure, path)
 
 
+@_plain()
 def draw_speeds(rows: Sequence[dict[str, Any]], path: Path) -> None:
     """Pictures a second of each model, engine and precision, bars by batch size, as a PNG.
 
@@ -152,7 +172,7 @@ def draw_speeds(rows: Sequence[dict[str, Any]], path: Path) -> None:
         places = [kinds.index(kind) + (number + 0.5) * height - 0.4 for kind in line]
         bars = axes.barh(places, list(line.values()), height * 0.9, label=f"batch {batch}")
         axes.bar_label(bars, fmt="%.1f", padding=3, fontsize=8)
-    axes.set_yticks(range(len(kinds)), [" · ".join(kind) for kind in kinds])
+    axes.set_yticks(range(len(kinds)), [" · ".join(map(_short, kind)) for kind in kinds])
     axes.invert_yaxis()
     axes.margins(x=0.1)
     axes.set(xlabel="pictures a second, ready in memory")
@@ -260,8 +280,9 @@ def _write_counts(
     classes: Sequence[str],
 ) -> None:
     places = range(len(classes))
-    axes.set_xticks(places, classes, rotation=45, ha="right")
-    axes.set_yticks(places, classes)
+    names = [_short(name) for name in classes]
+    axes.set_xticks(places, names, rotation=45, ha="right")
+    axes.set_yticks(places, names)
     for row, column in np.argwhere(counts):
         colour = "white" if shares[row, column] > 0.5 else "black"
         number = str(counts[row, column])
@@ -272,6 +293,12 @@ def _figure(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def _short(name: str) -> str:
+    """A name from outside, on one line and not so long that nothing else has room."""
+    line = shown(name)
+    return line if len(line) <= MOST_LETTERS else line[: MOST_LETTERS - 1] + "…"
 
 
 def _save(figure: Figure, path: Path) -> None:
