@@ -48,6 +48,7 @@ TORCH_FREE = [
     "inception.evaluation.exits",
     "inception.runtime.early_exit",
     "inception.explanation.cam",
+    "inception.serving.server",
     "inception.reproduce.cards",
     "inception.reproduce.claims",
     "inception.cli",

@@ -22,6 +22,7 @@ from inception.cli.models import compare, models
 from inception.cli.output import INTERRUPTED, say
 from inception.cli.predict import predict
 from inception.cli.reproduce import reproduce
+from inception.cli.serve import serve
 from inception.cli.train import train
 from inception.cli.verify import verify
 from inception.cli.weights import weights_app
@@ -38,7 +39,10 @@ app = typer.Typer(
     invoke_without_command=True,
     pretty_exceptions_enable=False,
 )
-for command in (models, compare, train, evaluate, predict, export, benchmark, reproduce, demo):
+for command in (
+    *(models, compare, train, evaluate, predict, serve, export),
+    *(benchmark, reproduce, demo),
+):
     app.command()(command)
 weights_app.command("list")(list_weights)
 weights_app.command()(pull)

@@ -1,0 +1,1 @@
+"""Models behind HTTP: answers in batches, a bounded queue, a page to try them on."""

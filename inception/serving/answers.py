@@ -1,0 +1,66 @@
+"""The JSON that a server answers with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+
+class Problem(BaseModel):
+    """Why a request was refused."""
+
+    detail: str
+
+
+class Label(BaseModel):
+    """A class with its probability."""
+
+    label: str
+    index: int
+    probability: float = Field(ge=0, le=1)
+
+
+class Prediction(BaseModel):
+    """The likeliest classes of one picture, best first, or why there are none."""
+
+    path: str = Field(description="what the sender calls the picture")
+    top: list[Label]
+    error: str | None = None
+
+
+class Predictions(BaseModel):
+    """Answers in the order of the pictures."""
+
+    model: str
+    predictions: list[Prediction]
+    milliseconds: float = Field(description="from the last byte of the request to the answer")
+
+
+class Card(BaseModel):
+    """What a model is, how it takes pictures, what it costs and what it reached."""
+
+    name: str
+    models: list[str] = Field(description="all that are served, the first where none is named")
+    network: str
+    classes: list[str]
+    preprocessing: dict[str, Any]
+    parameters: int
+    multiply_adds: int
+    metrics: dict[str, Any]
+    licence: str
+    parents: list[str]
+    engine: str
+    file: str
+
+
+class Reloaded(BaseModel):
+    """The models read again."""
+
+    reloaded: list[str]
+
+
+class Health(BaseModel):
+    """Whether the server is alive, or ready."""
+
+    status: str
