@@ -56,13 +56,21 @@ class Batch:
     unreadable: tuple[UnreadableImageError, ...] = ()
 
 
-def epoch_plan(count: int, batch_size: int, seed: int, epoch: int) -> list[npt.NDArray[np.int64]]:
+def steps_per_epoch(count: int, batch_size: int, least: int = 1) -> int:
+    """Batches that so many pictures make, none smaller than ``least`` where there are as many."""
+    return max(1, min(math.ceil(count / batch_size), count // least))
+
+
+def epoch_plan(
+    count: int, batch_size: int, seed: int, epoch: int, *, least: int = 1
+) -> list[npt.NDArray[np.int64]]:
     """Which pictures make which batch: every picture once, in batches of nearly equal size.
 
-    Equal sizes leave no small last batch, which batch norm could not live on.
+    Equal sizes leave no small last batch, which batch norm could not live on; three pictures in
+    batches of two make one of three where ``least`` is 2.
     """
     order = np.random.default_rng([seed, epoch]).permutation(count)
-    return np.array_split(order, math.ceil(count / batch_size))
+    return np.array_split(order, steps_per_epoch(count, batch_size, least))
 
 
 def training_batches(

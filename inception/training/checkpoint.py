@@ -1,6 +1,7 @@
 """``last.safetensors``: all that a resume needs, in one file, replaced in one step. No pickle."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,7 +28,8 @@ class State:
         sums: of losses by head, weighted by pictures, in the current epoch.
         pictures: of the current epoch so far; ``seconds`` likewise.
         rows: of ``metrics.csv``, one an epoch.
-        best_accuracy: validation top-1 of ``model.safetensors``; ``best_loss`` breaks ties.
+        best_accuracy: validation top-1 of ``model.safetensors``; ``best_loss`` breaks ties, and is
+            None before the first validation.
         unreadable: path and reason, each picture once.
     """
 
@@ -39,13 +41,14 @@ class State:
     seconds: float = 0.0
     rows: list[dict[str, Any]] = field(default_factory=list)
     best_accuracy: float = -1.0
-    best_loss: float = float("inf")
+    best_loss: float | None = None
     epochs_since_best: int = 0
     unreadable: dict[str, str] = field(default_factory=dict)
 
     def better(self, accuracy: float, loss: float) -> bool:
         """Whether a validation is the best so far, which it then becomes."""
-        better = (accuracy, -loss) > (self.best_accuracy, -self.best_loss)
+        before = math.inf if self.best_loss is None else self.best_loss
+        better = (accuracy, -loss) > (self.best_accuracy, -before)
         if better:
             self.best_accuracy, self.best_loss = accuracy, loss
         self.epochs_since_best = 0 if better else self.epochs_since_best + 1
@@ -73,7 +76,7 @@ def save_checkpoint(
     for name, values in _optimiser_state(modules["network"], optimiser).items():
         for key, value in values.items():
             tensors[f"optimiser/{name}/{key}"] = value.detach().cpu().contiguous()
-    metadata = {KEY: json.dumps({"state": asdict(state), "config": dict(config)})}
+    metadata = {KEY: json.dumps({"state": asdict(state), "config": dict(config)}, allow_nan=False)}
     with replacing(path) as beside:
         save_file(tensors, beside, metadata=metadata)
 

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
+from torch import nn
 
 from inception import machine
 from inception.data.datasets import Dataset
-from inception.data.loading import Batch, epoch_plan, training_batches
+from inception.data.loading import Batch, epoch_plan, steps_per_epoch, training_batches
 from inception.errors import InputError
 from inception.evaluation.evaluate import Evaluation, check_unreadable, evaluate_engine
 from inception.models.network import InceptionNet, Normalise
@@ -80,7 +81,8 @@ class Training:
         self.optimiser = create_optimiser(self.network, config)
         self.average = WeightAverage(self.network, self.averaged, config)
         self.wrapped, self.prepared = self.accelerator.prepare(self.network, self.optimiser)
-        self.steps_per_epoch = math.ceil(len(train) / config.batch_size)
+        self.least = least_batch(self.network, config, self.accelerator.num_processes)
+        self.steps_per_epoch = steps_per_epoch(len(train), config.batch_size, self.least)
         self.total_steps = config.steps or config.epochs * self.steps_per_epoch
         self.epochs = math.ceil(self.total_steps / self.steps_per_epoch)
         self._saved_at = time.monotonic()
@@ -119,7 +121,7 @@ class Training:
             began = time.perf_counter()
             self._train_step(batch)
             self.state.seconds += time.perf_counter() - began
-            self.reports.step(self.state, len(plan), self._rate())
+            self.reports.step(self.state, len(plan), self._last_rate())
             if time.monotonic() - self._saved_at > self.config.checkpoint_s:
                 self.save()
             self._heed_stop()
@@ -131,9 +133,8 @@ class Training:
         """This epoch's batches: all but what lies past the run's last step."""
         c = self.config
         left = self.total_steps - self.state.epoch * self.steps_per_epoch
-        return epoch_plan(len(self.train_set), c.batch_size, c.sampling_seed, self.state.epoch)[
-            :left
-        ]
+        seed, epoch, count = c.sampling_seed, self.state.epoch, len(self.train_set)
+        return epoch_plan(count, c.batch_size, seed, epoch, least=self.least)[:left]
 
     def _batches(self, plan: list[np.ndarray[Any, Any]]) -> Iterator[Batch]:
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
@@ -155,11 +156,11 @@ class Training:
         """One update of the weights and of their average."""
         step = self._global_step()
         self._count(batch)
-        if len(batch.labels) > 1:  # batch norm cannot learn from one picture
+        if len(batch.labels) >= self._alone:  # the others cannot be read, and are counted
             # Dropout depends on seed, step and process alone, so that a resumed run draws the same
             rank = self.accelerator.process_index
             torch.manual_seed(_mixed(self.config.sampling_seed, step, rank))
-            set_rate(self.optimiser, self._rate())
+            set_rate(self.optimiser, self._rate(step))
             self.prepared.zero_grad()
             self._backward(batch, self._mix(batch, step))
             if self.config.clip_norm is not None:
@@ -179,7 +180,7 @@ class Training:
         return draw_mix(count, size, mixup=c.mixup, cutmix=c.cutmix, rng=rng)
 
     def _backward(self, batch: Batch, mix: Mix | None) -> None:
-        parts = min(self.config.accumulate, len(batch.labels) // 2)
+        parts = min(self.config.accumulate, len(batch.labels) // self._alone)
         chunks = np.array_split(np.arange(len(batch.labels)), parts)
         for rows in chunks[:-1]:
             with self.accelerator.no_sync(self.wrapped):
@@ -201,11 +202,7 @@ class Training:
 
     def _add_up(self, losses: dict[str, float], pictures: int) -> None:
         for name, value in losses.items():
-            if not math.isfinite(value):
-                raise InputError(
-                    f"the {name} loss is {value} at step {self._global_step()}: the run stopped; "
-                    f"lower --lr (it is {self.config.lr:g}) or set clip_norm"
-                )
+            check_finite(value, f"{name} loss", f"at step {self._global_step()}", self.config)
             self.state.sums[name] = self.state.sums.get(name, 0.0) + value * pictures
 
     def _count(self, batch: Batch) -> None:
@@ -221,7 +218,7 @@ class Training:
         engine = TorchEngine(
             self.averaged, device=self.accelerator.device.type, threads=self.config.threads
         )
-        return evaluate_engine(
+        evaluation = evaluate_engine(
             engine,
             self.val_set,
             self.network.spec.preprocessing,
@@ -230,6 +227,9 @@ class Training:
             max_unreadable=self.config.max_unreadable,
             progress=progress,
         )
+        when = f"after epoch {self.state.epoch + 1}"
+        check_finite(evaluation.loss, "validation loss", when, self.config)
+        return evaluation
 
     def _take_in(self, evaluation: Evaluation) -> bool:
         """Ends the epoch in the state; whether this is the best validation so far."""
@@ -247,7 +247,7 @@ class Training:
         weights = {n: 1.0 if n == MAIN else self.config.aux_weight for n in means}
         return {
             "epoch": s.epoch + 1,
-            "lr": self._rate(),
+            "lr": self._last_rate(),
             "loss": sum(weights[n] * value for n, value in means.items()),
             **{f"loss_{name}": value for name, value in means.items()},
             "val_loss": evaluation.loss,
@@ -270,11 +270,45 @@ class Training:
     def _global_step(self) -> int:
         return self.state.epoch * self.steps_per_epoch + self.state.step
 
-    def _rate(self) -> float:
-        return rate_at(self.config, self._global_step(), self.total_steps, self.steps_per_epoch)
+    def _rate(self, step: int) -> float:
+        return rate_at(self.config, step, self.total_steps, self.steps_per_epoch)
+
+    def _last_rate(self) -> float:
+        return self._rate(self._global_step() - 1)
+
+    @property
+    def _alone(self) -> int:
+        """The fewest pictures that one process can learn from together."""
+        return self.least // int(self.accelerator.num_processes)
 
     def _modules(self) -> dict[str, torch.nn.Module]:
         return {"network": self.network, "averaged": self.averaged}
+
+
+def check_finite(loss: float, name: str, when: str, config: TrainConfig) -> None:
+    """Raises ``InputError`` where a loss is no number: such a run has nothing more to learn."""
+    if not math.isfinite(loss):
+        raise InputError(
+            f"the {name} is {loss} {when}: the run stopped; begin again with a lower --lr (it is "
+            f"{config.lr:g}){'' if config.clip_norm else ' or --set clip_norm=1'}"
+        )
+
+
+def least_batch(network: InceptionNet, config: TrainConfig, processes: int = 1) -> int:
+    """The fewest pictures in a batch: batch norm that trains learns nothing from one.
+
+    Raises:
+        InputError: the run's batches are smaller.
+    """
+    train_mode(network, config)
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    least = processes * (2 if any(norm.training for norm in norms) else 1)
+    if config.batch_size < least:
+        raise InputError(
+            f"--batch-size {config.batch_size} leaves batch norm one picture, from which it learns "
+            f"nothing: give {least} or more, or do without it, --set norm=none"
+        )
+    return least
 
 
 def frozen_stages(network: InceptionNet, config: TrainConfig) -> list[str]:

@@ -27,7 +27,7 @@ from inception.training.checkpoint import State, read_checkpoint
 from inception.training.config import TrainConfig
 from inception.training.design import design, start_from
 from inception.training.heads import FIRST_SCALE, level_rows
-from inception.training.loop import Interrupted, Reports, Training
+from inception.training.loop import Interrupted, Reports, Training, least_batch
 from inception.training.records import CONFIG, RunStart, record_best, record_epoch, record_start
 from inception.training.transfer import train_classifier
 
@@ -103,6 +103,7 @@ def train(
     moved = None if init is None else start_from(network, init)
     if config.head in ("cosine", "knn"):
         level_rows(network.classifier, FIRST_SCALE)
+    least_batch(network, config, num_processes())
     start = RunStart(folder, str(opened.place), spec, train_set, val_set, config, moved, None)
     if is_main_process():
         record_start(start)
@@ -112,6 +113,11 @@ def train(
 def is_main_process() -> bool:
     """Whether this process speaks and writes for the run: the first of those launched together."""
     return os.environ.get("RANK", "0") == "0"
+
+
+def num_processes() -> int:
+    """How many train together, a share of every batch each."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def resolve(config: TrainConfig) -> TrainConfig:

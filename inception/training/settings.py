@@ -5,13 +5,14 @@ Help, the parser of ``key=value`` and the check are made from it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, field
 from typing import Any
 
 from inception.errors import InputError, unknown
 
-LARGEST = 2**63 - 1  # of any number; torch's largest seed
+LARGEST = 2**63 - 1  # whole number; torch's largest seed
 _KINDS = {
     "tuple": "numbers with commas between, LOW,HIGH for a range",
     "bool": "true or false",
@@ -121,7 +122,7 @@ def _fits(kind: str, values: tuple[Any, ...]) -> bool:
 def _within(value: float, bounds: Mapping[str, Any]) -> bool:
     above, least, most = bounds["above"], bounds["least"], bounds["most"]
     return (
-        abs(value) <= LARGEST  # neither is NaN
+        (abs(value) <= LARGEST if isinstance(value, int) else math.isfinite(value))
         and (above is None or value > above)
         and (least is None or value >= least)
         and (most is None or value <= most)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from inception.data.loading import epoch_plan
+from inception.data.loading import epoch_plan, steps_per_epoch
 from inception.evaluation.evaluate import Evaluation, check_unreadable, evaluate_engine
 from inception.evaluation.metrics import log_loss, top_k_accuracy
 from inception.models.network import InceptionNet
@@ -21,7 +20,7 @@ from inception.training.checkpoint import State
 from inception.training.config import TrainConfig
 from inception.training.feature_cache import Features, cached_features
 from inception.training.heads import is_cosine, level_rows
-from inception.training.loop import Reports, peak_memory_mb
+from inception.training.loop import Reports, check_finite, least_batch, peak_memory_mb
 from inception.training.losses import MAIN, losses_by_head
 from inception.training.neighbours import fit_nearest
 from inception.training.optimisers import WeightAverage, create_optimiser, rate_at, set_rate
@@ -56,8 +55,10 @@ def train_classifier(
     if config.head == "knn":
         fit_nearest(head, train, val, config, state, reports)
     else:
+        least = least_batch(network, config)
         cosine = is_cosine(network.spec)
-        ClassifierTraining(head, train, val, config, state, cosine=cosine).run(reports)
+        training = ClassifierTraining(head, train, val, config, state, cosine=cosine, least=least)
+        training.run(reports)
     engine = TorchEngine(network, device=config.device, threads=config.threads)
     evaluation = evaluate_engine(
         engine,
@@ -82,14 +83,15 @@ class ClassifierTraining:
         state: State,
         *,
         cosine: bool = False,
+        least: int = 1,
     ) -> None:
-        self.cosine = cosine
+        self.cosine, self.least = cosine, least
         self.head, self.averaged = head, copy.deepcopy(head)
         self.train, self.val, self.config, self.state = train, val, config, state
         self.optimiser = create_optimiser(head, config)
         self.average = WeightAverage(head, self.averaged, config)
         self.rows = np.flatnonzero(train.readable)
-        self.steps_per_epoch = math.ceil(len(self.rows) / config.batch_size)
+        self.steps_per_epoch = steps_per_epoch(len(self.rows), config.batch_size, least)
         self.total_steps = config.steps or config.epochs * self.steps_per_epoch
 
     def run(self, reports: Reports) -> None:
@@ -106,7 +108,8 @@ class ClassifierTraining:
 
     def _train_epoch(self) -> None:
         c, epoch = self.config, self.state.epoch
-        plan = epoch_plan(len(self.rows), c.batch_size, c.sampling_seed, epoch)
+        seed, least = c.sampling_seed, self.least
+        plan = epoch_plan(len(self.rows), c.batch_size, seed, epoch, least=least)
         for chosen in plan[: self.total_steps - self._global_step()]:
             self._step(self.rows[chosen], view=epoch % c.cached_views)
 
@@ -139,13 +142,16 @@ class ClassifierTraining:
         s, rows = self.state, np.flatnonzero(self.val.readable)
         logits = self.averaged.eval()(self._features(self.val, rows, 0))
         scores, labels = logits.softmax(dim=1).cpu().numpy(), self.val.labels[rows]
-        loss, step = s.sums[MAIN] / s.pictures, self._global_step()
+        loss, last = s.sums[MAIN] / s.pictures, self._global_step() - 1
+        val_loss = log_loss(scores, labels)
+        for name, value in (("loss", loss), ("validation loss", val_loss)):
+            check_finite(value, name, f"after epoch {s.epoch + 1}", self.config)
         return {
             "epoch": s.epoch + 1,
-            "lr": rate_at(self.config, step, self.total_steps, self.steps_per_epoch),
+            "lr": rate_at(self.config, last, self.total_steps, self.steps_per_epoch),
             "loss": loss,
             f"loss_{MAIN}": loss,
-            "val_loss": log_loss(scores, labels),
+            "val_loss": val_loss,
             "top1_accuracy": top_k_accuracy(scores, labels, k=1),
             "top5_accuracy": top_k_accuracy(scores, labels, k=5),
             "images_per_second": s.pictures / max(seconds, 1e-9),

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from inception.data.loading import epoch_plan, steps_per_epoch
 from inception.errors import InputError
 from inception.evaluation.evaluate import evaluate
 from inception.models import MODELS, create_model
@@ -23,8 +24,9 @@ from inception.prediction import load
 from inception.training.checkpoint import State
 from inception.training.config import TrainConfig
 from inception.training.loop import Interrupted, Reports
-from inception.training.optimisers import create_optimiser
+from inception.training.optimisers import create_optimiser, rate_at
 from inception.training.run import RunStart, train
+from inception.weights.model_file import ModelInfo, save_model
 
 TINY = TrainConfig(
     model="googlenet_small",
@@ -276,6 +278,47 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_good_model(
     config = replace(TINY, lr=1e12, model="googlenet", image_size=32, clip_norm=None)
     with pytest.raises(InputError, match=r"loss is (nan|inf) at step \d+.*lower --lr"):
         train(colours, config, out=tmp_path / "run")
+
+
+@pytest.mark.parametrize("views", [0, 1])
+def test_a_validation_that_is_not_finite_stops_the_run_and_nothing_is_the_best(
+    colours: Path, tmp_path: Path, views: int
+) -> None:
+    config = replace(TINY, lr=1e6, steps=4)
+    if views:
+        spec = create_model("googlenet_small", num_classes=2).spec
+        save_model(tmp_path / "m.safetensors", create_model(spec).state_dict(),
+                   ModelInfo(spec, ("a", "b")))  # fmt: skip
+        config = replace(config, model=None, init=str(tmp_path / "m.safetensors"),
+                         freeze="backbone", cached_views=1, lr=1e38, clip_norm=None)  # fmt: skip
+    with pytest.raises(InputError, match=r"loss is (nan|inf) (after epoch 1|at step).*lower --lr"):
+        train(colours, config, out=tmp_path / "run")
+    left = {p.name for p in (tmp_path / "run").iterdir()}
+    assert left <= {"config.json", "last.safetensors"}
+
+
+def test_the_rate_in_the_table_is_that_of_the_epoch_s_last_step(finished: Path) -> None:
+    config = TrainConfig.from_json(json.loads((finished / "config.json").read_text())["config"])
+    rates = [float(row["lr"]) for row in rows_of(finished / "metrics.csv")]
+    assert rates == [rate_at(config, 3 * epoch - 1, 12, 3) for epoch in (1, 2, 3, 4)]
+    assert rates[-1] > 0
+
+
+def test_a_batch_of_one_learns_where_no_batch_norm_does(colours: Path, tmp_path: Path) -> None:
+    config = replace(TINY, batch_size=1, steps=3)
+    with pytest.raises(InputError, match="--batch-size 1 leaves batch norm one picture"):
+        train(colours, config, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    train(colours, replace(config, norm="none", accumulate=4), out=tmp_path / "run")
+    assert float(rows_of(tmp_path / "run" / "metrics.csv")[0]["loss_main"]) > 0
+
+
+def test_batch_norm_gets_no_last_batch_of_one() -> None:
+    for count, size in ((3, 2), (49, 2), (5, 4), (2, 64)):
+        plan = epoch_plan(count, size, 0, 0, least=2)
+        assert sorted(np.concatenate(plan)) == list(range(count))
+        assert min(len(rows) for rows in plan) >= 2
+        assert len(plan) == steps_per_epoch(count, size, 2)
 
 
 @pytest.mark.parametrize(
