@@ -1,7 +1,9 @@
 """The one error a caller can mend, and how it names the way out."""
 
 import difflib
+import shlex
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class InputError(Exception):
@@ -24,3 +26,8 @@ def not_installed(*packages: str) -> InputError:
             extra of ours: the package index has a stranger's project called ``inception``.
     """
     return InputError(f"{packages[0]} is not installed: pip install {' '.join(packages)}")
+
+
+def command(*words: str | Path) -> str:
+    """What to type: ``inception`` and the words, each quoted for the shell where it needs it."""
+    return shlex.join(["inception", *map(str, words)])

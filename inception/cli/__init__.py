@@ -1,9 +1,7 @@
 """The command line. Commands' bodies import what they need when they are chosen."""
 
-import contextlib
 import errno
 import io
-import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -19,7 +17,7 @@ from inception.cli.doctor import doctor
 from inception.cli.evaluate import evaluate
 from inception.cli.export import export
 from inception.cli.models import compare, models
-from inception.cli.output import INTERRUPTED, say
+from inception.cli.output import INTERRUPTED, give_up_output, say
 from inception.cli.predict import predict
 from inception.cli.reproduce import reproduce
 from inception.cli.serve import serve
@@ -87,7 +85,7 @@ def _status(act: Callable[[], object]) -> int:
     except InputError as error:
         return _fail(str(error))
     except BrokenPipeError:  # whoever read our output has had enough
-        _give_up_output()
+        give_up_output()
         return 0
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted", file=sys.stderr)
@@ -95,15 +93,9 @@ def _status(act: Callable[[], object]) -> int:
     except OSError as error:
         if error.errno not in FULL:
             raise
-        _give_up_output()
+        give_up_output()
         return _fail(f"cannot write {error.filename or 'the output'}: {error.strerror}")
     return status if isinstance(status, int) else 0
-
-
-def _give_up_output() -> None:
-    """Lets the interpreter's last flush of what nobody can take go nowhere, without a word."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str) -> int:

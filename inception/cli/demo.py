@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from inception.cli.output import say
+from inception.errors import InputError
 
 if TYPE_CHECKING:
     from inception.prediction import Prediction
@@ -38,9 +38,9 @@ def demo(
     from inception.reproduce.digits import SETTINGS, write_digits
 
     data, run = out / "digits", out / "run"
+    _clear(run, data)
     count = write_digits(data)
     say(f"1. {count:,} handwritten digits of 8x8 pixels, as a user has them: {data}")
-    shutil.rmtree(run, ignore_errors=True)
     say("", "2. training GoogLeNet, in its form for small pictures, on three fifths of them")
     if status := train(str(data), set_=list(SETTINGS), out=str(run), seed=seed):
         return status
@@ -51,6 +51,19 @@ def demo(
     show_predictions(run, data / "test")
     print_end(data, run)
     return 0 if result.top1_accuracy >= TARGET else 1
+
+
+def _clear(run: Path, data: Path) -> None:
+    """Takes away an earlier demo's run; whatever else lies there stays."""
+    from inception.training.folder import RUN_FILES, is_run
+    from inception.training.records import read_start
+
+    if not run.exists():
+        return
+    if not is_run(run) or Path(read_start(run).place) != data.resolve():
+        raise InputError(f"{run} is not an earlier demo's run, and stays; name another --out")
+    for name in RUN_FILES:
+        (run / name).unlink(missing_ok=True)
 
 
 def show_predictions(run: Path, test: Path) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from inception.cli.output import say
-from inception.errors import InputError
+from inception.errors import InputError, command
 
 if TYPE_CHECKING:
     from inception.training.config import TrainConfig
@@ -46,22 +49,31 @@ def is_ensemble(folder: str | None) -> bool:
     return folder is not None and is_ensemble(folder)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What ``inception train`` was asked for: a new run, or one to go on with.
+
+    Attributes:
+        machine: settings that a resumed run is to have from now on.
+    """
+
+    data: str | None
+    config: TrainConfig | None = None
+    out: str | None = None
+    resume: str | None = None
+    machine: Mapping[str, Any] = field(default_factory=dict)
+
+
 def train_members(
-    data: str | None,
-    config: TrainConfig,
-    members: Members | None,
-    out: str | None,
-    resume: str | None,
-    json: str | None,
-    *,
-    printing: bool,
+    asked: Asked, members: Members | None, json: str | None, *, printing: bool
 ) -> int:
     """Trains them, or goes on with them, and prints what each gave."""
     from inception.cli.output import INTERRUPTED, write_json
     from inception.cli.run_printer import RunPrinter
     from inception.training.ensemble import resume_ensemble, train_ensemble
+    from inception.training.folder import new_folder_name
     from inception.training.loop import Interrupted
-    from inception.training.run import is_main_process, new_folder_name
+    from inception.training.run import is_main_process
 
     printer = RunPrinter(printing)
 
@@ -73,17 +85,18 @@ def train_members(
     told: dict[str, Any] = {
         "begins": begins, "reports": printer.reports(), "started": printer.started,
     }  # fmt: skip
-    folder = resume or out or new_folder_name("ensemble", data)
+    data, config = asked.data, asked.config
+    folder = asked.resume or asked.out or new_folder_name("ensemble", data)
     try:
         with printer:
-            if resume is not None or members is None:
-                summary = resume_ensemble(folder, data=data, **told)
+            if config is None or members is None:
+                summary = resume_ensemble(folder, data=data, machine=asked.machine, **told)
             elif data is None:
                 raise InputError("training needs a data set: inception train DATA")
             else:
                 summary = train_ensemble(data, config, members, out=folder, **told)
     except Interrupted:
-        go_on = f"inception train --resume {folder}"
+        go_on = command("train", "--resume", folder)
         say(f"interrupted and saved; go on with: {go_on}", err=True)
         return INTERRUPTED
     if is_main_process():
@@ -100,4 +113,5 @@ def _print(summary: EnsembleSummary) -> None:
     for run in summary.members:
         say(f"{run.folder}: validation top-1 {percent(run.top1_accuracy)}")
     say("next, all together:")
-    say(f"  inception evaluate {summary.folder}/member-* {summary.data} --grid")
+    members = f"{command('evaluate', summary.folder)}/member-*"  # the shell reads the star
+    say(f"  {members} {shlex.quote(summary.data)} --grid")

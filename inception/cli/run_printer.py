@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING, Any
+
+from inception.errors import command
 
 if TYPE_CHECKING:
     from inception.models.spec import Spec
@@ -48,19 +51,31 @@ class RunPrinter:
         """What the training loop tells."""
         from inception.training.loop import Reports
 
-        return Reports(step=self.step, validation=self.validation, epoch=self.epoch)
+        return Reports(self.step, self.validation, self.epoch, self.warning)
+
+    def _print(self, line: str, style: str | None = None) -> None:
+        """Where whoever reads has had enough, the run is asked to stop, as by Ctrl-C."""
+        from inception.cli.output import give_up_output
+
+        try:
+            self.out.print(line, style=style)
+        except BrokenPipeError:
+            give_up_output()
+            signal.raise_signal(signal.SIGINT)
 
     def started(self, start: RunStart) -> None:
         """Prints what is about to be trained, on what, and what did not carry over."""
+        from inception.data.loading import steps_per_epoch
+
         self.folder = str(start.folder)
         c, spec = start.config, start.spec
-        per_epoch = -(-len(start.train) // c.batch_size)
+        per_epoch = steps_per_epoch(len(start.train), c.batch_size)
         self.steps = c.steps or c.epochs * per_epoch
         self.steps_per_epoch = per_epoch
         self.epochs = -(-self.steps // per_epoch)
         if not self.printing:
             return
-        self.out.print(
+        self._print(
             f"{spec.name}, {spec.num_classes} classes ({_few(start.train.classes)}), "
             f"{spec.image_size} px; {len(start.train):,} pictures to learn from, "
             f"{len(start.val):,} to validate on"
@@ -70,22 +85,19 @@ class RunPrinter:
         how = f"{length}, batch {c.batch_size}, {c.optimiser} {c.schedule} {c.lr:g}"
         if c.head == "knn":
             how = f"nothing trained, features compared, {c.neighbours} nearest"
-        self.out.print(f"{how}, {c.precision} on {c.device}; run folder {self.folder}")
+        self._print(f"{how}, {c.precision} on {c.device}; run folder {self.folder}")
         for line in _changes(spec):
-            self.out.print(f"changed: {line}")
+            self._print(f"changed: {line}")
         if len(start.val) < FEW:
-            self.out.print(f"only {len(start.val)} pictures to validate on: a rough measure")
-        if start.transplant is not None:
-            self.out.print(f"dropped from {c.init}: {_names(start.transplant.dropped)}")
-            self.out.print(f"fresh: {_names(start.transplant.fresh)}")
-            if start.transplant.adapted:
-                adapted = ", ".join(start.transplant.adapted)
-                self.out.print(
-                    f"summed or repeated for {spec.in_channels} input channels: {adapted}"
-                )
-        if start.resumed_at is not None:
-            epoch, step = start.resumed_at
-            self.out.print(f"resumed at epoch {epoch + 1}, step {step}")
+            self._print(f"only {len(start.val)} pictures to validate on: a rough measure")
+        for line in [*_unread(start), *_moved(start), *_resumed(start, self.epochs)]:
+            self._print(line)
+
+    def warning(self, text: str) -> None:
+        """Tells of something that the run does without."""
+        from inception.cli.output import say
+
+        say(f"inception: {text}", err=True)
 
     def step(self, state: State, steps: int, rate: float) -> None:
         """Moves the bar: losses by head, pictures a second, time left of the run."""
@@ -126,10 +138,59 @@ class RunPrinter:
         widths = [max(len(name), 8) for name in columns]
         if not self._header_printed:
             header = "  ".join(f"{n:>{w}}" for n, w in zip(columns, widths, strict=True))
-            self.out.print(header, style="bold")
+            self._print(header, style="bold")
             self._header_printed = True
         cells = "  ".join(f"{v:>{w}}" for v, w in zip(columns.values(), widths, strict=True))
-        self.out.print(cells + ("  best" if best else ""))
+        self._print(cells + ("  best" if best else ""))
+
+
+def _unread(start: RunStart) -> list[str]:
+    """What looking at the pictures found; nothing where all of them can be read."""
+    lines = []
+    for each in start.looked:
+        if each.pictures < each.total:
+            lines.append(
+                f"{each.name}: looked at {each.pictures:,} of {each.total:,} pictures, drawn at "
+                "random, before the first epoch"
+            )
+        if each.unreadable:
+            (path, reason), count = each.unreadable[0], len(each.unreadable)
+            lines.append(
+                f"{each.name}: {count} of {each.pictures:,} pictures cannot be read and "
+                f"{'is' if count == 1 else 'are'} left out; the first: {path}: {reason}"
+            )
+    return lines
+
+
+def _moved(start: RunStart) -> list[str]:
+    """What came from another model, and what did not."""
+    moved, init = start.transplant, start.config.init
+    if moved is None:
+        return []
+    lines = [f"dropped from {init}: {_names(moved.dropped)}", f"fresh: {_names(moved.fresh)}"]
+    if start.kept_classes is not None:
+        rows = [name for name in start.train.classes if name not in start.kept_classes]
+        lines.append(f"classes kept from {init}: {_names(start.kept_classes)}")
+        lines.append(f"classes begun afresh: {_names(tuple(rows))}")
+    if moved.adapted:
+        channels, adapted = start.spec.in_channels, ", ".join(moved.adapted)
+        lines.append(f"summed or repeated for {channels} input channels: {adapted}")
+    return lines
+
+
+def _resumed(start: RunStart, epochs: int) -> list[str]:
+    lines = []
+    if start.resumed_at is not None:
+        epoch, step = start.resumed_at
+        again = command("train", start.data, "--init", start.folder)
+        ended = f"it had ended already; for more epochs: {again}"
+        lines.append(ended if epoch >= epochs else f"resumed at epoch {epoch + 1}, step {step}")
+    if start.moved:
+        lines.append(
+            f"moved: {', '.join(start.moved)}; from here on its weights may differ in their last "
+            "bits from those of a run that stayed"
+        )
+    return lines
 
 
 def _changes(spec: Spec) -> list[str]:
@@ -151,5 +212,6 @@ def _few(names: tuple[str, ...]) -> str:
     return ", ".join(names[:4]) + (", …" if len(names) > 4 else "")
 
 
-def _names(names: tuple[str, ...]) -> str:
-    return ", ".join(names) or "nothing"
+def _names(names: tuple[str, ...], most: int = 8) -> str:
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more or "nothing"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from inception.cli.members import (
+    Asked,
     MemberCropOption,
     MembersOption,
     WiderOption,
@@ -17,13 +18,13 @@ from inception.cli.members import (
 )
 from inception.cli.output import (
     INTERRUPTED,
-    DeviceOption,
     JsonOption,
     MaxPixelsOption,
     QuietOption,
     ThreadsOption,
     say,
 )
+from inception.errors import InputError, command
 
 if TYPE_CHECKING:
     from inception.training.config import TrainConfig
@@ -37,6 +38,13 @@ FreezeOption = Annotated[
     str | None, typer.Option(help="backbone: train classifier and heads only.")
 ]
 
+RecipeOption = Annotated[
+    str | None, typer.Option(help=f"Settings that go together: {', '.join(RECIPE_NAMES)}.")
+]
+UnreadableOption = Annotated[
+    float | None, typer.Option(help="Share of pictures that may be unreadable; 0.01.")
+]
+
 
 def train(
     data: Annotated[
@@ -45,9 +53,7 @@ def train(
     model: Annotated[
         str | None, typer.Option(help="Network or spec in JSON; --init's, else googlenet_bn.")
     ] = None,
-    recipe: Annotated[
-        str, typer.Option(help=f"Settings that go together: {', '.join(RECIPE_NAMES)}.")
-    ] = "default",
+    recipe: RecipeOption = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training set.")] = None,
     steps: Annotated[int | None, typer.Option(help="Updates; instead of epochs.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Side in px.")] = None,
@@ -74,7 +80,8 @@ def train(
     wider: WiderOption = None,
     member_crop: MemberCropOption = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
-    device: DeviceOption = "auto",
+    max_unreadable: UnreadableOption = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     threads: ThreadsOption = None,
     max_pixels: MaxPixelsOption = None,
     json: JsonOption = None,
@@ -84,19 +91,33 @@ def train(
     if set_ == ["help"]:
         return _print_settings()
     options = {
-        "model": model, "epochs": epochs, "steps": steps, "image_size": image_size,
-        "batch_size": batch_size, "lr": lr, "augment": augment, "init": init, "freeze": freeze,
-        "seed": seed, "threads": threads,
+        "recipe": recipe, "model": model, "epochs": epochs, "steps": steps,
+        "image_size": image_size, "batch_size": batch_size, "lr": lr, "augment": augment,
+        "init": init, "freeze": freeze, "seed": seed, "max_unreadable": max_unreadable,
+        "device": device, "threads": threads,
     }  # fmt: skip
-    given = {name: value for name, value in options.items() if value is not None}
     settings = [*(set_ or []), *([f"area={crop}"] if crop else [])]
     plan, printing = planned(members, wider, member_crop), json != "-" and not quiet
-    _check(given | ({"members": members} if plan else {}), settings, out, resume)
-    config = _config(recipe, {**given, "device": device}, settings)
+    asked = _asked(data, options | {"members": plan and members}, settings, out, resume)
     if plan or is_ensemble(resume):
-        return train_members(data, config, plan, out, resume, json, printing=printing)
-    summary = _train(data, config, out, resume, printing=printing)
+        return train_members(asked, plan, json, printing=printing)
+    summary = _train(asked, printing=printing)
     return INTERRUPTED if summary is None else _finish(summary, json)
+
+
+def _asked(
+    data: str | None,
+    options: dict[str, Any],
+    settings: list[str],
+    out: str | None,
+    resume: str | None,
+) -> Asked:
+    given = {name: value for name, value in options.items() if value is not None}
+    if resume is None:
+        given.pop("members", None)
+        return Asked(data, _config(given, settings), out=out)
+    given |= {"out": out} if out else {}
+    return Asked(data, resume=resume, machine=_machine(given, settings, resume))
 
 
 def _print_settings() -> int:
@@ -112,20 +133,27 @@ def _print_settings() -> int:
     return 0
 
 
-def _check(given: dict[str, Any], settings: list[str], out: str | None, resume: str | None) -> None:
-    from inception.errors import InputError
+def _config(given: dict[str, Any], settings: list[str]) -> TrainConfig:
+    from inception.training.recipes import recipe
 
     if "epochs" in given and "steps" in given:
         raise InputError("give either --epochs or --steps")
-    if resume is not None and (given or settings or out):
-        names = ", ".join([*given, *settings, *(["out"] if out else [])])
-        raise InputError(f"a resumed run keeps its settings; leave out: {names}")
+    begun = recipe(given.pop("recipe", "default"))
+    return replace(begun, **given).with_settings(settings)
 
 
-def _config(name: str, given: dict[str, Any], settings: list[str]) -> TrainConfig:
-    from inception.training.recipes import recipe
+def _machine(given: dict[str, Any], settings: list[str], resume: str) -> dict[str, Any]:
+    """What a resumed run is told of the machine it goes on with; all else is refused."""
+    from inception.training.config import MACHINE, parse_settings
 
-    return replace(recipe(name), **given).with_settings(settings)
+    asked = given | parse_settings(settings)
+    if other := [f"--{name.replace('_', '-')}" for name in asked if name not in MACHINE]:
+        raise InputError(
+            f"a resumed run keeps its settings; leave out {', '.join(other)}. What may change is "
+            f"the machine, {', '.join(MACHINE)}; for more epochs or another recipe begin from its "
+            f"weights: {command('train', 'DATA', '--init', resume)}"
+        )
+    return asked
 
 
 def _finish(summary: RunSummary, json: str | None) -> int:
@@ -139,14 +167,7 @@ def _finish(summary: RunSummary, json: str | None) -> int:
     return 0
 
 
-def _train(
-    data: str | None,
-    config: TrainConfig,
-    out: str | None,
-    resume: str | None,
-    *,
-    printing: bool,
-) -> RunSummary | None:
+def _train(asked: Asked, *, printing: bool) -> RunSummary | None:
     """The run's summary, or None where it was interrupted."""
     from inception.cli.run_printer import RunPrinter
     from inception.training.loop import Interrupted
@@ -156,18 +177,17 @@ def _train(
     try:
         with printer:
             return train(
-                data,
-                config,
-                out=out,
-                resume=resume,
+                asked.data,
+                asked.config,
+                out=asked.out,
+                resume=asked.resume,
+                machine=asked.machine,
                 reports=printer.reports(),
                 started=printer.started,
             )
     except Interrupted:
-        say(
-            f"interrupted and saved; go on with: inception train --resume {printer.folder}",
-            err=True,
-        )
+        go_on = command("train", "--resume", printer.folder)
+        say(f"interrupted and saved; go on with: {go_on}", err=True)
         return None
 
 
@@ -182,5 +202,5 @@ def _print_summary(summary: RunSummary) -> None:
     )
     say(f"the model: {summary.model}")
     say("next:")
-    say(f"  inception evaluate {summary.folder} {summary.data}")
-    say(f"  inception predict {summary.folder} PICTURES")
+    say(f"  {command('evaluate', summary.folder, summary.data)}")
+    say(f"  {command('predict', summary.folder, 'PICTURES')}")

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from inception.data.datasets import open_data
-from inception.errors import InputError
 from inception.evaluation.evaluate import evaluate
 from inception.files import write_text
 from inception.models.cost import cost
 from inception.reproduce.digits import write_digits
 from inception.training.config import TrainConfig
+from inception.training.folder import CONFIG
 from inception.training.loop import Reports
-from inception.training.records import CONFIG
+from inception.training.records import read_start
+from inception.training.resuming import check_same
 from inception.training.run import RunStart, train
 from inception.weights.model_file import read_info
 
@@ -172,14 +173,7 @@ def _kept(folder: Path, config: TrainConfig) -> Row | None:
     """
     if not (folder / CONFIG).exists():
         return None
-    saved = json.loads((folder / CONFIG).read_text("utf-8"))["config"]
-    wanted = json.loads(json.dumps(config.to_json()))
-    decided = ("device", "threads", "precision")  # for the machine, when the run began
-    other = [n for n in wanted if n not in decided and saved.get(n) != wanted[n]]
-    if other:
-        raise InputError(
-            f"{folder} was run with another {other[0]}, {saved.get(other[0])}: name another --out"
-        )
+    check_same(folder, read_start(folder).config, config)
     row = folder / "row.json"
     return Row(**json.loads(row.read_text("utf-8"))) if row.exists() else None
 

@@ -100,10 +100,17 @@ def read_checkpoint(path: Path) -> tuple[State, dict[str, Any]]:
 def load_checkpoint(
     path: Path, modules: Mapping[str, nn.Module], optimiser: torch.optim.Optimizer
 ) -> None:
-    """Puts the tensors of a checkpoint back into modules and optimiser."""
+    """Puts the tensors of a checkpoint back into modules and optimiser.
+
+    Raises:
+        InputError: they are another network's.
+    """
     tensors = load_file(path)
     for part, module in modules.items():
-        module.load_state_dict(_below(tensors, part))
+        try:
+            module.load_state_dict(_below(tensors, part))
+        except RuntimeError as error:
+            raise InputError(f"{path} does not fit the run's network") from error
     own = _below(tensors, "optimiser")
     for name, p in modules["network"].named_parameters():
         if values := _below(own, name):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from inception.errors import InputError
+from inception.errors import InputError, command
 from inception.files import write_text
 from inception.training.config import TrainConfig
+from inception.training.folder import CONFIG
 from inception.training.loop import Reports
-from inception.training.records import CONFIG
 from inception.training.run import RunStart, RunSummary, is_main_process, train
 
 PLAN = "ensemble.json"
@@ -84,7 +85,8 @@ def train_ensemble(
     """
     folder = Path(out)
     if (folder / PLAN).exists():
-        raise InputError(f"{folder} holds an ensemble already: `--resume {folder}` goes on with it")
+        go_on = command("train", "--resume", folder)
+        raise InputError(f"{folder} holds an ensemble already: `{go_on}` goes on with it")
     configs = members.configs(config)
     _write(folder, str(Path(data).resolve()), configs, [])
     return resume_ensemble(folder, begins=begins, reports=reports, started=started)
@@ -99,11 +101,14 @@ def resume_ensemble(
     folder: str | Path,
     *,
     data: str | Path | None = None,
+    machine: Mapping[str, Any] = MappingProxyType({}),
     begins: Begins = lambda number, of: None,
     reports: Reports | None = None,
     started: Callable[[RunStart], None] = lambda start: None,
 ) -> EnsembleSummary:
     """Goes on with the first member that is not finished; those that are stay as they are.
+
+    ``machine`` is as for ``train``.
 
     Raises:
         InputError: as ``train``; or the plan cannot be read.
@@ -115,8 +120,16 @@ def resume_ensemble(
     for number, config in enumerate(configs[len(finished) :], start=len(finished) + 1):
         begins(number, len(configs))
         member = folder / f"member-{number}"
-        resume = member if (member / CONFIG).exists() else None
-        summary = train(place, config, out=member, resume=resume, reports=reports, started=started)
+        begun = (member / CONFIG).exists()
+        summary = train(
+            place,
+            config if begun else replace(config, **machine),
+            out=member,
+            resume=member if begun else None,
+            machine=machine if begun else {},
+            reports=reports,
+            started=started,
+        )
         finished.append(summary)
         _write(folder, place, configs, finished)
     return EnsembleSummary(folder, place, tuple(finished))
@@ -131,7 +144,7 @@ def _write(
             "members": [config.to_json() for config in configs],
             "finished": [summary.to_json() for summary in finished],
         }
-        write_text(folder / PLAN, json.dumps(values, indent=1))
+        write_text(folder / PLAN, json.dumps(values, indent=1, allow_nan=False))
 
 
 def _read(folder: Path) -> tuple[str, list[TrainConfig], list[RunSummary]]:

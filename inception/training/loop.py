@@ -24,6 +24,7 @@ from inception.models.network import InceptionNet, Normalise
 from inception.runtime.torch_engine import TorchEngine
 from inception.training.checkpoint import State, load_checkpoint, save_checkpoint
 from inception.training.config import TrainConfig
+from inception.training.folder import LAST
 from inception.training.heads import is_cosine, level_rows
 from inception.training.losses import MAIN, losses_by_head, total_loss
 from inception.training.mixing import Mix, draw_mix, mixed
@@ -44,11 +45,13 @@ class Reports:
         step: state, steps in this epoch, learning rate.
         validation: pictures done and in all.
         epoch: the row of ``metrics.csv`` and whether it is the best so far.
+        warning: something failed that the run does without.
     """
 
     step: Callable[[State, int, float], None] = lambda state, steps, rate: None
     validation: Callable[[int, int], None] = lambda done, total: None
     epoch: Callable[[dict[str, Any], bool], None] = lambda row, best: None
+    warning: Callable[[str], None] = lambda text: None
 
 
 class Training:
@@ -66,7 +69,7 @@ class Training:
         reports: Reports | None = None,
     ) -> None:
         self.config, self.train_set, self.val_set = config, train, val
-        self.last = folder / "last.safetensors"
+        self.last = folder / LAST
         self.stopping, self.reports = stopping, reports or Reports()
         self.state = State()
         self.accelerator = Accelerator(cpu=config.device == "cpu")
@@ -95,6 +98,8 @@ class Training:
     def run(self) -> Iterator[tuple[Evaluation, bool]]:
         """Trains to the end; after each epoch gives its validation and whether it is the best.
 
+        Whoever takes these keeps what is to be kept and calls ``save``.
+
         Raises:
             Interrupted: ``stopping`` said so; the checkpoint is written.
             InputError: a loss that is not finite, or too many unreadable pictures.
@@ -105,7 +110,6 @@ class Training:
                 evaluation = self._validate()
                 best = self._take_in(evaluation)
                 yield evaluation, best
-                self.save()
 
     def save(self) -> None:
         """Writes ``last.safetensors``."""

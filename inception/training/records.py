@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,21 +17,31 @@ import torch
 from inception import __version__
 from inception.data.datasets import Dataset
 from inception.drawing import draw_confusion, draw_curves
+from inception.errors import InputError
 from inception.evaluation.evaluate import Evaluation
 from inception.files import write_text
 from inception.models.spec import Spec
 from inception.prediction import RUN_MODEL
 from inception.text import csv_text
 from inception.training.checkpoint import State
-from inception.training.config import TrainConfig
+from inception.training.config import MACHINE, TrainConfig
+from inception.training.folder import CONFIG
+from inception.training.readable import Looked
 from inception.weights.model_file import ModelInfo, Transplant, save_model
-
-CONFIG = "config.json"
 
 
 @dataclass(frozen=True)
 class RunStart:
-    """What a run is about to do, for whoever watches."""
+    """What a run is about to do, for whoever watches.
+
+    Attributes:
+        identity: digests of what must be the same when it goes on: ``spec``, ``train``, ``val``.
+        transplant: what did not carry over from another model; ``kept_classes``: those whose rows
+            of its classifiers did, where their names differ from this run's.
+        looked: what was looked at of the pictures, and cannot be read.
+        resumed_at: epoch and step.
+        moved: settings of the machine that are others than before.
+    """
 
     folder: Path
     data: str
@@ -39,43 +49,102 @@ class RunStart:
     train: Dataset
     val: Dataset
     config: TrainConfig
-    transplant: Transplant | None
-    resumed_at: tuple[int, int] | None
+    identity: Mapping[str, str]
+    transplant: Transplant | None = None
+    kept_classes: tuple[str, ...] | None = None
+    looked: tuple[Looked, ...] = ()
+    resumed_at: tuple[int, int] | None = None
+    moved: tuple[str, ...] = ()
 
 
 def record_start(start: RunStart) -> None:
-    """Writes ``config.json``: settings, data, classes, network, versions."""
+    """Writes ``config.json``: settings, machine, data, classes, network, versions."""
+    settings = start.config.to_json()
     values = {
-        "config": start.config.to_json(),
+        "config": {n: v for n, v in settings.items() if n not in MACHINE},
+        "machine": {n: settings[n] for n in MACHINE},
         "data": {"place": str(Path(start.data).resolve()), **_data_json(start)},
+        "identity": dict(start.identity),
         "classes": list(start.train.classes),
         "model": start.spec.to_json(),
         "versions": versions(),
         "commit": commit(),
     }
-    write_text(start.folder / CONFIG, json.dumps(values, indent=1))
+    write_text(start.folder / CONFIG, json.dumps(values, indent=1, allow_nan=False))
 
 
-def record_epoch(start: RunStart, state: State) -> None:
-    """Writes what every epoch changes: tables, log and curves."""
-    folder = start.folder
+@dataclass(frozen=True)
+class Saved:
+    """What ``config.json`` says of a run.
+
+    Attributes:
+        place: where its data lay.
+        fingerprint: of the training set's names and labels.
+        identity: as in ``RunStart``; empty in runs older than it.
+    """
+
+    config: TrainConfig
+    spec: Spec
+    place: str
+    fingerprint: str
+    identity: Mapping[str, str]
+
+
+def read_start(folder: Path) -> Saved:
+    """What ``record_start`` wrote.
+
+    Raises:
+        InputError: it is not there, or not a run's.
+    """
+    path = folder / CONFIG
+    if not path.exists():
+        raise InputError(f"{folder} is no run folder: it has no {CONFIG}")
+    try:
+        values = json.loads(path.read_text("utf-8"))
+        config = TrainConfig.from_json({**values["config"], **values.get("machine", {})})
+        place, fingerprint = values["data"]["place"], values["data"]["train"]
+        spec = Spec.from_json(values["model"])
+        return Saved(config, spec, place, fingerprint, values.get("identity", {}))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is not what a run wrote ({error!r})") from error
+
+
+def record_tables(folder: Path, state: State) -> None:
+    """Writes the rows of all epochs so far, and what could not be read."""
     write_text(folder / "metrics.csv", csv_text(state.rows))
     unreadable = [{"path": p, "reason": r} for p, r in sorted(state.unreadable.items())]
     write_text(folder / "unreadable.csv", csv_text(unreadable))
-    with (folder / "log.txt").open("a", encoding="utf-8") as log:
-        now = datetime.now().isoformat(timespec="seconds")
-        log.write(f"{now} {json.dumps(state.rows[-1])}\n")
-    draw_curves(state.rows, folder / "curves.png")
+
+
+def record_epoch(folder: Path, state: State) -> None:
+    """Writes what every epoch changes, pictures aside: tables and log."""
+    record_tables(folder, state)
+    path, now = folder / "log.txt", datetime.now().isoformat(timespec="seconds")
+    try:
+        with path.open("a", encoding="utf-8") as log:
+            log.write(f"{now} {json.dumps(state.rows[-1], allow_nan=False)}\n")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def record_best(
     start: RunStart, weights: Mapping[str, torch.Tensor], evaluation: Evaluation, epoch: int
 ) -> None:
-    """Writes the model and its confusion."""
-    folder = start.folder
-    save_model(folder / RUN_MODEL, weights, _model_info(start, evaluation, epoch))
-    write_text(folder / "confusion.csv", _confusion_csv(evaluation))
-    draw_confusion(evaluation.confusion, evaluation.classes, folder / "confusion.png")
+    """Writes the model and its confusion as a table."""
+    save_model(start.folder / RUN_MODEL, weights, _model_info(start, evaluation, epoch))
+    write_text(start.folder / "confusion.csv", _confusion_csv(evaluation))
+
+
+def draw_records(
+    folder: Path, state: State, best: Evaluation | None, warn: Callable[[str], None]
+) -> None:
+    """Draws the curves, and the confusion of a new best; a picture that fails is a warning."""
+    try:
+        draw_curves(state.rows, folder / "curves.png")
+        if best is not None:
+            draw_confusion(best.confusion, best.classes, folder / "confusion.png")
+    except (ImportError, OSError, InputError, MemoryError, RuntimeError, ValueError) as error:
+        warn(f"the run's pictures were not drawn: {error}")
 
 
 def _confusion_csv(evaluation: Evaluation) -> str:

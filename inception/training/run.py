@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-import torch
-
-from inception.data.datasets import Data, open_data
-from inception.errors import InputError
+from inception.data.datasets import Dataset, open_data
+from inception.errors import InputError, command
+from inception.evaluation.evaluate import Evaluation
 from inception.machine import available_cores, torch_threads
-from inception.models import create_model
 from inception.models.network import InceptionNet
-from inception.models.spec import Spec
-from inception.prediction import RUN_MODEL, find_model
-from inception.runtime.torch_engine import pick_device
-from inception.training.checkpoint import State, read_checkpoint
+from inception.prediction import RUN_MODEL
+from inception.training.checkpoint import State
 from inception.training.config import TrainConfig
-from inception.training.design import design, start_from
-from inception.training.heads import FIRST_SCALE, level_rows
+from inception.training.design import begin, design, resolve
+from inception.training.folder import LAST, check_free, locked, new_folder_name
 from inception.training.loop import Interrupted, Reports, Training, least_batch
-from inception.training.records import CONFIG, RunStart, record_best, record_epoch, record_start
+from inception.training.readable import Looked, look
+from inception.training.records import (
+    RunStart,
+    draw_records,
+    record_best,
+    record_epoch,
+    record_start,
+    record_tables,
+)
+from inception.training.resuming import identity, resumed
 from inception.training.transfer import train_classifier
-
-LAST = "last.safetensors"
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ def train(
     *,
     out: str | Path | None = None,
     resume: str | Path | None = None,
+    machine: Mapping[str, Any] = MappingProxyType({}),
     reports: Reports | None = None,
     started: Callable[[RunStart], None] = lambda start: None,
 ) -> RunSummary:
@@ -78,9 +81,11 @@ def train(
 
     Args:
         data: a data set (``data.datasets.open_data``); a resumed run knows its own.
-        config: settings; the default recipe's where not given.
+        config: settings; the default recipe's where not given. A resumed run has its own: what is
+            decided here must be the same there.
         out: the run folder; a new one below ``runs/`` by default.
         resume: a run folder to go on with, exactly as if it had not stopped.
+        machine: settings among ``config.MACHINE`` that a resumed run is to have from now on.
         reports: told of steps and epochs.
         started: told what is about to happen.
 
@@ -89,7 +94,9 @@ def train(
         Interrupted: SIGINT or SIGTERM; the run is saved and can be resumed.
     """
     if resume is not None:
-        return _resume(Path(resume), data, reports, started)
+        start, network, state = resumed(Path(resume), data, config, machine)
+        with alone_in(start.folder):
+            return _go(start, network, state, reports or Reports(), started)
     if data is None:
         raise InputError("training needs a data set: inception train DATA")
     opened = open_data(data)
@@ -97,17 +104,30 @@ def train(
     spec, init = design(config, len(opened.classes))
     train_set, val_set = opened.for_training(config.seed)
     config = replace(config, model=config.model or spec.name, image_size=spec.image_size)
-    folder = _new_folder(out, spec, opened)
-    torch.manual_seed(config.seed)
-    network = create_model(spec)
-    moved = None if init is None else start_from(network, init)
-    if config.head in ("cosine", "knn"):
-        level_rows(network.classifier, FIRST_SCALE)
+    folder = Path(out or new_folder_name(spec.name, opened.place))
+    check_free(folder)
+    network, moved = begin(spec, config, init, train_set.classes)
     least_batch(network, config, num_processes())
-    start = RunStart(folder, str(opened.place), spec, train_set, val_set, config, moved, None)
-    if is_main_process():
-        record_start(start)
-    return _go(start, network, None, reports, started)
+    start = RunStart(
+        folder, str(opened.place), spec, train_set, val_set, config,
+        identity=identity(spec, train_set, val_set, init), looked=_look(train_set, val_set, config),
+        transplant=moved and moved.transplant, kept_classes=moved and moved.kept_classes,
+    )  # fmt: skip
+    with alone_in(folder):
+        check_free(folder)  # again: another may have ended there meanwhile
+        return _go(start, network, None, reports or Reports(), started)
+
+
+def alone_in(folder: Path) -> AbstractContextManager[None]:
+    """The folder's lock, which the main process of a run holds for them all."""
+    return locked(folder) if is_main_process() else nullcontext()
+
+
+def _look(train_set: Dataset, val_set: Dataset, config: TrainConfig) -> tuple[Looked, ...]:
+    if not is_main_process():
+        return ()
+    threads, most = config.threads or available_cores(), config.max_unreadable
+    return tuple(look(each, threads=threads, most=most) for each in (train_set, val_set))
 
 
 def is_main_process() -> bool:
@@ -120,76 +140,22 @@ def num_processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def resolve(config: TrainConfig) -> TrainConfig:
-    """The same with device, threads and precision decided for this machine."""
-    device = pick_device(config.device)
-    precision = config.precision
-    if precision == "auto":
-        precision = "bf16" if has_bf16(device) else "fp32"
-    threads = config.threads or available_cores()
-    return replace(config, device=device.type, precision=precision, threads=threads)
-
-
-def has_bf16(device: torch.device) -> bool:
-    """Whether the device multiplies in bfloat16 itself, rather than emulating it slowly."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-
-
-def new_folder_name(what: str, data: str | Path | None) -> Path:
-    """Where a run goes when nothing else is said."""
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    return Path("runs") / f"{what}-{Path(data or '').resolve().stem}-{stamp}"
-
-
-def _new_folder(out: str | Path | None, spec: Spec, data: Data) -> Path:
-    folder = Path(out or new_folder_name(spec.name, data.place))
-    if (folder / LAST).exists() or (folder / RUN_MODEL).exists():
-        raise InputError(f"{folder} holds a run already: `--resume {folder}` goes on with it")
-    return folder
-
-
-def _resume(
-    folder: Path,
-    data: str | Path | None,
-    reports: Reports | None,
-    started: Callable[[RunStart], None],
-) -> RunSummary:
-    if not (folder / CONFIG).exists():
-        raise InputError(f"{folder} is no run folder: it has no {CONFIG}")
-    saved = json.loads((folder / CONFIG).read_text("utf-8"))
-    config = TrainConfig.from_json(saved["config"])
-    opened = open_data(data or saved["data"]["place"])
-    train_set, val_set = opened.for_training(config.seed)
-    if train_set.fingerprint() != saved["data"]["train"]:
-        raise InputError(f"the training set at {opened.place} is not the one {folder} began with")
-    spec = Spec.from_json(saved["model"])
-    pick_device(config.device)
-    state = None
-    torch.manual_seed(config.seed)
-    network = create_model(spec)
-    moved = None
-    if (folder / LAST).exists():
-        state, _ = read_checkpoint(folder / LAST)
-    elif config.init:  # it has no checkpoint yet, and begins again
-        moved = start_from(network, find_model(config.init))
-    at = None if state is None else (state.epoch, state.step)
-    start = RunStart(folder, str(opened.place), spec, train_set, val_set, config, moved, at)
-    return _go(start, network, state, reports, started)
-
-
 def _go(
     start: RunStart,
     network: InceptionNet,
     state: State | None,
-    reports: Reports | None,
+    reports: Reports,
     started: Callable[[RunStart], None],
 ) -> RunSummary:
     if is_main_process():
+        record_start(start)
+        if state is not None:
+            record_tables(start.folder, state)  # cut back to the checkpoint
         started(start)
+    else:
+        reports = Reports()
     if start.config.cached_views:
-        return _go_cached(start, network, reports or Reports())
+        return _train_cached(start, network, reports)
     with stop_signals() as stopping:
         training = Training(
             network,
@@ -198,26 +164,49 @@ def _go(
             start.val,
             folder=start.folder,
             stopping=stopping,
-            reports=reports if is_main_process() else None,
+            reports=reports,
         )
         if state is not None:
             training.resume(state)
         for evaluation, best in training.run():
-            if is_main_process():
-                record_epoch(start, training.state)
-                if best:
-                    weights, epoch = training.averaged.state_dict(), training.state.epoch
-                    record_best(start, weights, evaluation, epoch)
+            _keep(start, training, evaluation, best, reports)
     return _summary(start, training.state)
 
 
-def _go_cached(start: RunStart, network: InceptionNet, reports: Reports) -> RunSummary:
+def _keep(
+    start: RunStart, training: Training, evaluation: Evaluation, best: bool, reports: Reports
+) -> None:
+    """After an epoch: the best model, then the checkpoint that counts it, then all the rest."""
+    with _resumable(start.folder):
+        if best and is_main_process():
+            record_best(start, training.averaged.state_dict(), evaluation, training.state.epoch)
+        training.save()
+        if is_main_process():
+            record_epoch(start.folder, training.state)
+            new = evaluation if best else None
+            draw_records(start.folder, training.state, new, reports.warning)
+
+
+@contextmanager
+def _resumable(folder: Path) -> Iterator[None]:
+    """Where something cannot be written: says how the run goes on from what was."""
+    try:
+        yield
+    except InputError as error:
+        if not (folder / LAST).exists():
+            raise
+        go_on = command("train", "--resume", folder)
+        raise InputError(f"{error}; the run is saved, `{go_on}` goes on with it") from error
+
+
+def _train_cached(start: RunStart, network: InceptionNet, reports: Reports) -> RunSummary:
     """Seconds long, so it has no checkpoint: interrupted, it begins again from its cache."""
     with torch_threads(start.config.threads or 1):
         state, evaluation = train_classifier(network, start, reports)
     summary = _summary(start, state)
-    record_epoch(start, state)
     record_best(start, network.state_dict(), evaluation, summary.best_epoch)
+    record_epoch(start.folder, state)
+    draw_records(start.folder, state, evaluation, reports.warning)
     return replace(summary, top1_accuracy=evaluation.top1_accuracy, loss=evaluation.loss)
 
 

@@ -87,7 +87,7 @@ def test_stopped_ablations_go_on_and_other_settings_are_refused(
     assert (tmp_path / "base-as-it-is" / "row.json").exists()
     assert not (tmp_path / "heads-none" / "row.json").exists()
     assert len(run_ablations(tmp_path, colours, threads=1)) == 2
-    with pytest.raises(InputError, match=r"base-as-it-is was run with another epochs, 1"):
+    with pytest.raises(InputError, match=r"base-as-it-is is of a run with epochs=1, not"):
         run_ablations(tmp_path, colours, epochs=3)
 
 

@@ -77,7 +77,7 @@ def test_a_run_learns_and_leaves_its_whole_folder(finished: Path, colours: Path)
     assert model.preprocessing.size == 16
     assert model.metadata["metrics"]["top1_accuracy"] == best
     assert model.metadata["training"]["config"]["seed"] == 0
-    assert json.loads((finished / "config.json").read_text())["config"]["precision"] != "auto"
+    assert json.loads((finished / "config.json").read_text())["machine"]["precision"] != "auto"
 
 
 def test_loss_columns_add_up(finished: Path) -> None:
