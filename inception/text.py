@@ -53,7 +53,7 @@ def decoded(data: bytes, name: object, *, kind: str = "text file") -> str:
         InputError: it is in neither; the message names the line and how to mend it.
     """
     try:
-        return data.decode(encoding(data))
+        return data.decode(encoding(data)).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise InputError(

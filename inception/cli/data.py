@@ -28,6 +28,9 @@ def data(context: typer.Context) -> None:
 @data_app.command()
 def check(
     data: Annotated[str, typer.Argument(help="Folder, tar shards, parquet or CSV.")],
+    seed: Annotated[
+        int, typer.Option(help="Without a validation set: what training with it holds out.")
+    ] = 0,
     threads: ThreadsOption = None,
     max_pixels: MaxPixelsOption = None,
     json: JsonOption = None,
@@ -38,7 +41,7 @@ def check(
     from inception.data.datasets import open_data
     from inception.machine import available_cores
 
-    report = check_data(open_data(data), threads=threads or available_cores())
+    report = check_data(open_data(data), threads=threads or available_cores(), seed=seed)
     write_json(report.to_json(), json)
     if json != "-":
         _print(report)
@@ -50,6 +53,7 @@ def _print(report: DataReport) -> None:
     from inception.data.check import TINY_PX
 
     out = console()
+    say(*report.notes)
     names = list(report.splits)
     classes = list(next(iter(report.splits.values())).per_class)
     rows = [[c, *(f"{report.splits[n].per_class[c]:,}" for n in names)] for c in classes]

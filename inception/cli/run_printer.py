@@ -88,6 +88,8 @@ class RunPrinter:
         self._print(f"{how}, {c.precision} on {c.device}; run folder {self.folder}")
         for line in _changes(spec):
             self._print(f"changed: {line}")
+        for note in start.train.notes:
+            self._print(note)
         if len(start.val) < FEW:
             self._print(f"only {len(start.val)} pictures to validate on: a rough measure")
         for line in [*_unread(start), *_moved(start), *_resumed(start, self.epochs)]:

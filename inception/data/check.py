@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from typing import Any
@@ -14,6 +15,7 @@ from inception.data.datasets import Data, Dataset
 from inception.data.images import UnreadableImageError, image_mode, read_image
 from inception.data.likeness import near_pairs, thumbnail
 from inception.data.loading import ordered_map
+from inception.errors import InputError
 
 TINY_PX = 32  # a shorter side holds little to learn from
 
@@ -38,6 +40,7 @@ class DataReport:
         leaks: groups of equal pictures that lie in several splits.
         conflicts: groups of equal pictures with different labels.
         near_leaks: pairs in two splits that look alike but are not equal, the likest first.
+        notes: what the set leaves out, and what training will hold out.
     """
 
     splits: dict[str, SplitReport] = field(default_factory=dict)
@@ -47,6 +50,7 @@ class DataReport:
     leaks: list[list[str]] = field(default_factory=list)
     conflicts: list[list[str]] = field(default_factory=list)
     near_leaks: list[list[str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def healthy(self) -> bool:
@@ -72,15 +76,17 @@ class _Finding:
     error: str = ""
 
 
-def check_data(data: Data, *, threads: int) -> DataReport:
+def check_data(data: Data, *, threads: int, seed: int = 0) -> DataReport:
     """Reads every picture of every split and reports what is odd.
 
-    Equal pictures are those that decode to the same pixels.
+    Equal pictures are those that decode to the same pixels. Without a validation set the splits
+    are those that training makes with ``seed``.
     """
-    report = DataReport()
+    splits = _as_trained(data, seed)
+    report = DataReport(notes=list(next(iter(splits.values())).notes or data.notes))
     by_digest: dict[str, list[tuple[str, _Finding]]] = defaultdict(list)
     by_split: dict[str, list[_Finding]] = {}
-    for name, dataset in data.splits.items():
+    for name, dataset in splits.items():
         findings = list(_look(dataset, threads))
         by_split[name] = [f for f in findings if not f.error]
         report.splits[name] = _summary(dataset, findings)
@@ -96,6 +102,17 @@ def check_data(data: Data, *, threads: int) -> DataReport:
     for first, second in combinations(by_split.values(), 2):
         report.near_leaks += _near_leaks(first, second)
     return report
+
+
+def _as_trained(data: Data, seed: int) -> Mapping[str, Dataset]:
+    if "val" in data.splits:
+        return data.splits
+    try:
+        train, val = data.for_training(seed)
+    except InputError:  # a set to evaluate on, for example
+        return data.splits
+    rest = {name: split for name, split in data.splits.items() if name not in ("train", "all")}
+    return {"train": train, "val": val, **rest}
 
 
 def _look(dataset: Dataset, threads: int) -> list[_Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,23 +11,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from inception.data.holdout import held_out
 from inception.data.images import Picture, UnreadableImageError, read_image
-from inception.data.sources import (
-    FolderSource,
-    ParquetSource,
-    Source,
-    TarSource,
-    list_pictures,
-)
+from inception.data.layout import folders_mean
+from inception.data.listing import list_folder, number, some
+from inception.data.parquet import ParquetSource
+from inception.data.sources import FolderSource, Source
+from inception.data.splits import split_of_shard
+from inception.data.tables import read_table, whole
+from inception.data.tars import TarSource, check_not_compressed, without_common_folder
 from inception.errors import InputError, unknown
+from inception.files import read_text
 from inception.machine import available_cores
 
-SPLITS = {  # the names a split goes by
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation"),
-    "test": ("test", "testing"),
-}
-VAL_SHARE = 0.1  # held out where there is no validation set
 DIGESTED = 20_000  # pictures whose bytes a set's digest reads: seconds
 MOST_CLASSES = 1_000_000  # a higher number is no class but a mistake, and would fill the memory
 
@@ -40,6 +35,7 @@ class Dataset:
     Attributes:
         labels: ``[N]`` class indices, int64.
         rows: ``[N]`` where each picture stands in ``source``.
+        notes: what was left out or decided where the set was read, a line each.
     """
 
     name: str
@@ -47,6 +43,7 @@ class Dataset:
     classes: tuple[str, ...]
     labels: npt.NDArray[np.int64]
     rows: npt.NDArray[np.int64]
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -99,9 +96,10 @@ class Dataset:
 
     def fingerprint(self) -> str:
         """A hash of keys, labels and classes, in order."""
-        digest = hashlib.sha256("\n".join(self.classes).encode())
+        digest = hashlib.sha256("\n".join(self.classes).encode("utf-8", "surrogatepass"))
         for row, label in zip(self.rows, self.labels, strict=True):
-            digest.update(f"\n{self.source.keys[row]}\t{label}".encode())
+            line = f"\n{self.source.keys[row]}\t{label}"
+            digest.update(line.encode("utf-8", "surrogatepass"))
         return digest.hexdigest()[:16]
 
     def digest(self) -> str:
@@ -125,34 +123,45 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Data:
-    """What lies at a place: splits by name, ``train``, ``val``, ``test`` or ``all``."""
+    """What lies at a place: splits by name, ``train``, ``val``, ``test`` or ``all``.
+
+    Attributes:
+        notes: what was left out, a line each.
+    """
 
     place: Path
     classes: tuple[str, ...]
     splits: Mapping[str, Dataset]
+    notes: tuple[str, ...] = ()
 
     def for_training(self, seed: int) -> tuple[Dataset, Dataset]:
         """The training and the validation set; a tenth is held out where there is no latter.
 
-        A test set is never used to choose. Which pictures are held out depends on ``seed`` and
-        their keys alone.
+        A test set is never used to choose. What is held out: ``holdout.held_out``.
 
         Raises:
             InputError: no training pictures, or only one class.
         """
         train = self.splits.get("train") or self.splits.get("all")
         if train is None:
-            raise InputError(f"no training set in {self.place}: found {_some(self.splits)}")
+            raise InputError(
+                f"no training set in {self.place}: found {_some(self.splits)}"
+                + "".join(f"; {note}" for note in self.notes)
+            )
         if len(self.classes) < 2:
             raise InputError(
                 f"training needs at least two classes; {self.place} has {_some(self.classes)}"
             )
         if "val" in self.splits:
-            return train, self.splits["val"]
-        held = np.array([_held_out(seed, train.key(i)) for i in range(len(train))])
-        if held.all() or not held.any():
-            raise InputError(f"{self.place} has too few pictures ({len(train)}) to hold some out")
-        return train.subset(~held, "train"), train.subset(held, "val")
+            return replace(train, notes=self.notes), self.splits["val"]
+        held = held_out(train.labels, [_digest(train, i) for i in range(len(train))], seed)
+        if not held.any():
+            raise InputError(
+                f"{self.place} has too few pictures ({len(train)}) to hold some out: each class "
+                f"has only one, or copies of one"
+            )
+        notes = (*self.notes, *_holdout_notes(train, held))
+        return replace(train.subset(~held, "train"), notes=notes), train.subset(held, "val")
 
     def for_evaluation(self, split: str | None = None) -> Dataset:
         """The split of that name; else val, else test, else all there is.
@@ -178,12 +187,28 @@ def open_data(place: str | Path) -> Data:
     place = Path(place)
     if not place.exists():
         raise InputError(f"no such file or folder: {place}")
-    if place.is_file():
+    if not place.is_dir():
         return _open_file(place)
     for suffix, reader in _READERS.items():
         if found := sorted(place.glob(f"*{suffix}")):
             return _data(place, _shards_by_split(found, reader))
-    return _data(place, _folders(place))
+    return _folders(place)
+
+
+def _digest(dataset: Dataset, index: int) -> bytes:
+    try:
+        return dataset.source.sample(int(dataset.rows[index]))
+    except UnreadableImageError:  # told when it is read
+        return f"unreadable {dataset.key(index)}".encode("utf-8", "surrogatepass")
+
+
+def _holdout_notes(train: Dataset, held: npt.NDArray[np.bool_]) -> list[str]:
+    lines = [f"no validation set: {number(int(held.sum()), 'picture')} of {len(train):,} held out"]
+    missing = np.setdiff1d(train.labels[~held], train.labels[held])
+    if len(missing):
+        names = some([train.classes[i] for i in missing], 4)
+        lines.append(f"nothing held out of {number(len(missing), 'class')}, too small: {names}")
+    return lines
 
 
 @dataclass(frozen=True)
@@ -196,110 +221,97 @@ class _Labelled:
     classes: tuple[str, ...] = ()
 
 
+_Reader = Callable[[Sequence[Path]], dict[str, _Labelled]]
+
+
 def _open_file(place: Path) -> Data:
     if place.suffix == ".csv":
         return _data(place, _csv(place))
     if place.suffix in _READERS:
-        return _data(place, {"all": _READERS[place.suffix]([place])})
+        return _data(place, _READERS[place.suffix]([place]))
+    check_not_compressed(place)
     raise InputError(f"{place}: a data set is a folder, a .tar, a .parquet or a .csv file")
 
 
-def _tar(paths: Sequence[Path]) -> _Labelled:
+def _tar(paths: Sequence[Path]) -> dict[str, _Labelled]:
     source = TarSource(paths)
+    if source.keys and not any(source.labels):
+        return _tar_folders(paths[0], source)
     missing = next((i for i, label in enumerate(source.labels) if not label), None)
     if missing is not None:
         raise InputError(f"{source.path(missing)} has no label: key.cls is missing beside it")
-    numbers = all(label.isdecimal() for label in source.labels)
-    labels: list[str | int] = [int(x) if numbers else x for x in source.labels]
-    return _Labelled(source, labels, range(len(labels)))
+    numbers = [whole(label) for label in source.labels]
+    labels = source.labels if None in numbers else numbers
+    return {"all": _Labelled(source, labels, range(len(labels)))}  # type: ignore[arg-type]
 
 
-def _parquet(paths: Sequence[Path]) -> _Labelled:
-    source = ParquetSource(paths)
-    return _Labelled(source, source.labels, range(len(source.labels)), tuple(source.class_names))
-
-
-_READERS: dict[str, Callable[[Sequence[Path]], _Labelled]] = {".tar": _tar, ".parquet": _parquet}
-
-
-def _shards_by_split(
-    paths: Sequence[Path], reader: Callable[[Sequence[Path]], _Labelled]
-) -> dict[str, _Labelled]:
-    groups: dict[str, list[Path]] = {}
-    for path in paths:
-        first = path.name.replace(".", "-").replace("_", "-").split("-")[0]
-        groups.setdefault(_split_name(first) or "all", []).append(path)
-    return {split: reader(shards) for split, shards in groups.items()}
-
-
-def _split_name(name: str) -> str | None:
-    return next((split for split, names in SPLITS.items() if name.lower() in names), None)
-
-
-def _folders(place: Path) -> dict[str, _Labelled]:
-    inner = [p for p in sorted(place.iterdir()) if p.is_dir() and not p.name.startswith(".")]
-    named = [(split, p) for p in inner if (split := _split_name(p.name))]
-    splits = dict(named)
-    if "train" in splits or (splits and len(named) == len(inner)):
-        if len(splits) < len(named):
-            folders = _some([p.name for _, p in named])
-            raise InputError(f"{place} has more than one folder for a split: {folders}")
-        return {split: _class_folders(place, p) for split, p in splits.items()}
-    return {"all": _class_folders(place, place)}
-
-
-def _class_folders(root: Path, place: Path) -> _Labelled:
-    keys = list_pictures(place)
-    loose = [key for key in keys if "/" not in key]
-    if not keys:
-        raise InputError(f"no pictures in {place}; wanted: {place}/<class>/<picture>.jpg")
-    if loose:
-        raise InputError(
-            f"{place / loose[0]} lies in no class folder; wanted: {place}/<class>/<picture>.jpg"
-        )
-    prefix = place.relative_to(root).as_posix()
-    source = FolderSource(root, keys if prefix == "." else [f"{prefix}/{key}" for key in keys])
-    return _Labelled(source, [key.split("/")[0] for key in keys], range(len(keys)))
-
-
-def _csv(place: Path) -> dict[str, _Labelled]:
-    rows = _csv_rows(place)
-    source = FolderSource(place.parent, [row["path"] for row in rows])
-    groups: dict[str, list[int]] = {}
-    for number, row in enumerate(rows):
-        groups.setdefault(_csv_split(place, number, row.get("split")), []).append(number)
+def _tar_folders(place: Path, source: TarSource) -> dict[str, _Labelled]:
+    names = without_common_folder(source.keys)
+    loose = next((i for i, name in enumerate(names) if "/" not in name), None)
+    if loose is not None:
+        raise InputError(f"{source.path(loose)} has no label: key.cls is missing beside it")
+    layout = folders_mean(place, names, classes=_listed_classes(place) or ())
     return {
-        split: _Labelled(source, [rows[n]["label"] for n in numbers], numbers)
-        for split, numbers in groups.items()
+        split: _Labelled(source, [layout.labels[row] for row in rows], rows)
+        for split, rows in layout.rows.items()
     }
 
 
-def _csv_rows(place: Path) -> list[dict[str, str]]:
-    try:
-        with place.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns, rows = reader.fieldnames, list(reader)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{place}: not a CSV file in UTF-8 ({error})") from error
-    if not {"path", "label"} <= set(columns or ()):
-        raise InputError(
-            f"{place}: the first line must name the columns path,label[,split]; found {columns}"
-        )
-    if not rows:
-        raise InputError(f"{place}: no pictures listed")
-    for number, row in enumerate(rows):
-        if not (row["path"] and row["label"]):
-            raise InputError(f"{place}, line {number + 2}: a path and a label are needed")
-    return rows
+def _parquet(paths: Sequence[Path]) -> dict[str, _Labelled]:
+    source = ParquetSource(paths)
+    rows = range(len(source.labels))
+    return {"all": _Labelled(source, source.labels, rows, tuple(source.class_names))}
 
 
-def _csv_split(place: Path, number: int, name: str | None) -> str:
-    if not name:
-        return "all"
-    split = _split_name(name)
-    if split is None:
-        raise InputError(f"{place}, line {number + 2}: split is train, val or test; got {name!r}")
-    return split
+_READERS: dict[str, _Reader] = {".tar": _tar, ".parquet": _parquet}
+
+
+def _shards_by_split(paths: Sequence[Path], reader: _Reader) -> dict[str, _Labelled]:
+    groups: dict[str, list[Path]] = {}
+    for path in paths:
+        groups.setdefault(split_of_shard(path.name) or "all", []).append(path)
+    splits: dict[str, _Labelled] = {}
+    for split, shards in groups.items():
+        found = reader(shards)
+        if split == "all" and len(groups) == 1:
+            return found
+        if set(found) - {"all", split}:
+            raise InputError(f"{shards[0]} is of one split by its name, of others by its folders")
+        splits[split] = found.get(split) or found["all"]
+    return splits
+
+
+def _folders(place: Path) -> Data:
+    listing = list_folder(place)
+    told = listing.left_out()
+    if not listing.keys:
+        there = f" ({'; '.join(told)})" if told else ""
+        raise InputError(f"no pictures in {place}; wanted: {place}/<class>/<picture>.jpg{there}")
+    named = _listed_classes(place) or ()
+    layout = folders_mean(place, listing.keys, classes=named, empty=listing.empty)
+    source = FolderSource(place, listing.keys)
+    splits = {
+        split: _Labelled(source, [layout.labels[row] for row in rows], rows)
+        for split, rows in layout.rows.items()
+    }
+    told = layout.left_out + told
+    notes = [f"left out: {'; '.join(told)}"] if told else []
+    if listing.outward:
+        leads = "leads" if listing.outward == 1 else "lead"
+        notes.append(f"{number(listing.outward, 'link')} {leads} out of {place}")
+    return replace(_data(place, splits), notes=tuple(notes))
+
+
+def _csv(place: Path) -> dict[str, _Labelled]:
+    rows = read_table(place)
+    source = FolderSource(place.parent, [row.path for row in rows])
+    groups: dict[str, list[int]] = {}
+    for at, row in enumerate(rows):
+        groups.setdefault(row.split or "all", []).append(at)
+    return {
+        split: _Labelled(source, [rows[n].label for n in numbers], numbers)
+        for split, numbers in groups.items()
+    }
 
 
 def _data(place: Path, splits: Mapping[str, _Labelled]) -> Data:
@@ -307,16 +319,25 @@ def _data(place: Path, splits: Mapping[str, _Labelled]) -> Data:
         raise InputError(f"{place}: some pictures belong to no split; splits are train, val, test")
     if empty := [name for name, split in splits.items() if not split.labels]:
         raise InputError(f"no pictures in {place}, split {empty[0]}")
-    classes = _class_names(place, splits)
-    return Data(place, classes, {n: _dataset(n, s, classes, place) for n, s in splits.items()})
+    listed = _listed_classes(place)
+    classes = listed or _class_names(place, splits)
+    return Data(
+        place, classes, {n: _dataset(n, s, classes, place, listed) for n, s in splits.items()}
+    )
+
+
+def _listed_classes(place: Path) -> tuple[str, ...] | None:
+    """The names in ``classes.txt``, in order, where there is one."""
+    file = (place if place.is_dir() else place.parent) / "classes.txt"
+    if not file.exists():
+        return None
+    names = tuple(line.strip() for line in read_text(file).splitlines() if line.strip())
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise InputError(f"{file} lists {twice!r} twice; wanted: each class once, a line each")
+    return names
 
 
 def _class_names(place: Path, splits: Mapping[str, _Labelled]) -> tuple[str, ...]:
-    listed = (place if place.is_dir() else place.parent) / "classes.txt"
-    if listed.exists():
-        return tuple(
-            line.strip() for line in listed.read_text("utf-8").splitlines() if line.strip()
-        )
     first = splits.get("train") or next(iter(splits.values()))
     if first.classes:
         return first.classes
@@ -325,26 +346,38 @@ def _class_names(place: Path, splits: Mapping[str, _Labelled]) -> tuple[str, ...
         if highest >= MOST_CLASSES:
             raise InputError(f"{place}: a label is {highest}; labels are class numbers, from 0")
         return tuple(str(i) for i in range(1 + highest))
-    return tuple(sorted({str(label) for label in first.labels}))
+    names = {str(label) for label in first.labels}
+    in_table = isinstance(first.source, FolderSource) and place.suffix == ".csv"
+    by_number = in_table and all(whole(name) is not None for name in names)
+    return tuple(sorted(names, key=int if by_number else str))
 
 
-def _dataset(name: str, split: _Labelled, classes: tuple[str, ...], place: Path) -> Dataset:
-    numbers = {class_name: i for i, class_name in enumerate(classes)}
-    labels = [x if isinstance(x, int) else numbers.get(x, -1) for x in split.labels]
+def _dataset(
+    name: str,
+    split: _Labelled,
+    classes: tuple[str, ...],
+    place: Path,
+    listed: tuple[str, ...] | None,
+) -> Dataset:
+    places = {class_name: i for i, class_name in enumerate(classes)}
+
+    def index(label: str | int) -> int:
+        if isinstance(label, int) or label in places:
+            return label if isinstance(label, int) else places[label]
+        position = whole(label) if listed else None  # in classes.txt
+        return -1 if position is None else position
+
+    labels = [index(label) for label in split.labels]
     wrong = next((i for i, label in enumerate(labels) if not 0 <= label < len(classes)), None)
     if wrong is not None:
         where = split.source.path(split.rows[wrong])
+        whose = f"{place}, by its classes.txt," if listed else f"{place}"
         raise InputError(
-            f"{where} is labelled {split.labels[wrong]!r}; the classes of {place} are: "
+            f"{where} is labelled {split.labels[wrong]!r}; the classes of {whose} are: "
             f"{_some(classes)}"
         )
     rows = np.array(split.rows, dtype=np.int64)
     return Dataset(name, split.source, classes, np.array(labels, dtype=np.int64), rows)
-
-
-def _held_out(seed: int, key: str) -> bool:
-    digest = hashlib.sha256(f"{seed}:{key}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") < VAL_SHARE * 2**64
 
 
 def _some(names: Mapping[str, object] | Sequence[str], most: int = 8) -> str:

@@ -46,6 +46,7 @@ def test_a_good_set_is_healthy_and_counted(place: Path) -> None:
         "leaks": [],
         "conflicts": [],
         "near_leaks": [],
+        "notes": [],
         "healthy": True,
     }
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -89,13 +90,23 @@ def test_one_set_alone_is_split_by_a_hash_of_seed_and_key(tmp_path: Path) -> Non
     assert set(labels(data.for_training(seed=4)[1])) != val
 
 
-def test_which_pictures_are_held_out_does_not_depend_on_the_others(tmp_path: Path) -> None:
+def test_what_is_held_out_depends_on_the_pictures_and_not_on_their_names(tmp_path: Path) -> None:
     names = [f"{c}/{i}.png" for c in "ab" for i in range(60)]
-    few = open_data(write_folder(tmp_path / "few", *names[20:])).for_training(0)[1]
-    rows = [f"{name},{name[0]}\n" for name in reversed(names)]
-    (tmp_path / "list.csv").write_text("path,label\n" + "".join(rows))
-    many = open_data(tmp_path / "list.csv").for_training(0)[1]
-    assert set(labels(few)) == set(labels(many)) - set(names[:20]) != set()
+    first = open_data(write_folder(tmp_path / "first", *names)).for_training(0)[1]
+    renamed = [f"{c}/{'z' if i % 2 else 'k'}{60 - i}.png" for c in "ab" for i in range(60)]
+    other = open_data(write_folder(tmp_path / "other", *renamed)).for_training(0)[1]
+    pictures = [{data.encoded(i) for i in range(len(data))} for data in (first, other)]
+    assert pictures[0] == pictures[1] and len(first) == 12
+
+
+def test_classes_that_cannot_spare_a_picture_are_told(tmp_path: Path) -> None:
+    write_folder(tmp_path, "a/1.png", "a/2.png", "b/1.png", "c/1.png")
+    train, val = open_data(tmp_path).for_training(0)
+    assert len(val) == 1 and len(train) == 3
+    assert train.notes == (
+        "no validation set: 1 picture of 4 held out",
+        "nothing held out of 2 classes, too small: b, c",
+    )
 
 
 def test_tar_shards_take_names_or_numbers_as_labels(tmp_path: Path) -> None:
@@ -187,6 +198,27 @@ def test_the_real_sets_are_as_their_readme_says(real_data: Path) -> None:
 
 
 WRONG: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "class called train": (
+        lambda p: write_folder(p, "car/1.png", "plane/1.png", "train/day/1.png"),
+        "train would be a split, but car, plane beside it is none.*/train/<class>/ or list",
+    ),
+    "class called test": (
+        lambda p: write_folder(p, "car/1.png", "test/1.png"),
+        "test would be a split, but car",
+    ),
+    "no classes": (
+        lambda p: write_folder(p, "train/1.png", "test/1.png"),
+        "the pictures of .*/train lie in no class folder",
+    ),
+    "only others": (
+        lambda p: write_folder(p, "a/1.heic", "a/2.heic", "b/c.txt"),
+        r"no pictures in .*\(2 \.heic files; 1 \.txt file; 2 folders without pictures \(a, b\)\)",
+    ),
+    "two classes of a name": (
+        lambda p: (p / "classes.txt").write_text("a\nb\na\n") and write_folder(p, "a/1.png"),
+        "classes.txt lists 'a' twice",
+    ),
+    "gzip": (lambda p: write_folder(p, "a.tar.gz") / "a.tar.gz", "is compressed, .*unpack it"),
     "nonexistent": (lambda p: p / "gone", "no such file or folder: .*gone"),
     "empty folder": (lambda p: p, "no pictures in .*; wanted: .*/<class>/<picture>"),
     "split": (lambda p: write_folder(p, "train/a/1.png", "val/a/1.txt"), "no pictures in .*/val;"),
@@ -222,7 +254,7 @@ def test_what_is_no_data_set_is_refused_by_name(tmp_path: Path, case: str) -> No
     ("text", "message"),
     [
         (b"", r"columns path,label\[,split\]; found None"),
-        (b"path,class\na.png,b\n", r"found \['path', 'class'\]"),
+        (b"path,kind\na.png,b\n", r"found \['path', 'kind'\]"),
         (b"path,label\n", r"list\.csv: no pictures listed"),
         (b"path,label\na.png,b\nc.png,\n", r"list\.csv, line 3: a path and a label"),
         (b"path,label\na.png\n", r"list\.csv, line 2: a path and a label"),
@@ -248,3 +280,60 @@ UNTRAINABLE = {
 def test_training_needs_a_training_set_of_two_classes(tmp_path: Path, names: str) -> None:
     with pytest.raises(InputError, match=UNTRAINABLE[names]):
         open_data(write_folder(tmp_path, *names.split())).for_training(0)
+
+
+SPLIT_NAMES = [
+    ("training_set", "test_set"),
+    ("seg_train", "seg_test"),
+    ("Train", "Test"),
+    ("trainset", "testset"),
+    ("train2017", "test1"),
+    ("pets_training", "pets_testing"),
+    ("TrainImages", "TestImages"),
+]
+
+
+@pytest.mark.parametrize(("train", "test"), SPLIT_NAMES)
+@pytest.mark.parametrize("nested", [False, True])
+def test_folders_whose_names_speak_of_splits_are_splits(
+    tmp_path: Path, train: str, test: str, nested: bool
+) -> None:
+    within = [f"{name}/{name}" if nested else name for name in (train, test)]
+    data = open_data(write_folder(tmp_path, *(f"{s}/{c}/1.png" for s in within for c in "ab")))
+    assert set(data.splits) == {"train", "test"} and data.classes == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    "names", [("freight_train", "car"), ("test_tube", "flask"), ("training shoe", "validity"),
+              ("train_station", "test_tube"), ("developer", "tester")],
+)  # fmt: skip
+def test_classes_whose_names_only_hold_such_a_word_are_classes(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
+    data = open_data(write_folder(tmp_path, *(f"{name}/x/1.png" for name in names)))
+    assert data.classes == tuple(sorted(names)) and set(data.splits) == {"all"}
+
+
+def test_classes_txt_says_that_train_is_a_class(tmp_path: Path) -> None:
+    write_folder(tmp_path, "car/1.png", "plane/1.png", "train/day/1.png")
+    (tmp_path / "classes.txt").write_text("car\nplane\ntrain\n")
+    assert len(open_data(tmp_path).splits["all"]) == 3
+
+
+def test_what_is_left_out_is_told_in_one_line(tmp_path: Path) -> None:
+    names = ["train/a/1.png", "train/b/1.png", "val/a/1.png", "test/1.png", "test/2.png"]
+    write_folder(tmp_path, *names, "extra/x/1.png", "train/a/1.heic", "train/b/raw", "README.md")
+    (tmp_path / "train" / "bird").mkdir()
+    data = open_data(tmp_path)
+    assert set(data.splits) == {"train", "val"}
+    assert data.notes == data.for_training(0)[0].notes == (
+        "left out: 2 pictures in no class folder (test); 1 picture in no split (extra); "
+        "1 file without an ending; 1 .heic file; 1 folder without pictures (train/bird)",
+    )  # fmt: skip
+
+
+def test_names_that_are_no_utf8_have_a_fingerprint(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    dataset = open_data(write_folder(tmp_path, f"{name}/{name}.png", "b/1.png")).splits["all"]
+    assert dataset.classes == ("b", name) and len(dataset.fingerprint()) == 16
+    assert dataset.read(1).shape == (4, 4, 3)

@@ -14,15 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from inception.data import sources
+from inception.data import tars
 from inception.data.images import UnreadableImageError
-from inception.data.sources import (
-    FolderSource,
-    ParquetSource,
-    TarSource,
-    list_pictures,
-    pictures_at,
-)
+from inception.data.listing import list_folder
+from inception.data.parquet import ParquetSource
+from inception.data.sources import FolderSource, pictures_at
+from inception.data.tars import TarSource
 from inception.errors import InputError
 
 
@@ -52,7 +49,7 @@ def test_pictures_are_found_by_ending_and_hidden_ones_are_not(tmp_path: Path) ->
     for name in [*pictures, *others]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert list_pictures(tmp_path) == ["a.jpeg", "b.JPG", "d.webp", "deep/er/c.PNG", "e.tar.gif"]
+    assert list_folder(tmp_path).keys == ["a.jpeg", "b.JPG", "d.webp", "deep/er/c.PNG", "e.tar.gif"]
 
 
 def test_a_folder_gives_the_bytes_of_its_files(tmp_path: Path) -> None:
@@ -117,8 +114,8 @@ def test_the_index_of_a_tar_is_made_once_until_the_tar_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = []
-    original = sources._read_tar_index
-    monkeypatch.setattr(sources, "_read_tar_index", lambda p: made.append(p) or original(p))
+    original = tars._read_index
+    monkeypatch.setattr(tars, "_read_index", lambda p: made.append(p) or original(p))
     path = write_tar(tmp_path / "0.tar", {"a.png": b"one"})
     assert TarSource([path]).read(0) == TarSource([path]).read(0) == b"one"
     assert made == [path]
