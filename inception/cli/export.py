@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from inception.cli.output import JsonOption, QuietOption, ThreadsOption, say
+
+if TYPE_CHECKING:
+    from inception.export.certificate import Certificate
 
 
 def export(
@@ -29,6 +32,9 @@ def export(
         str | None,
         typer.Option(metavar="DATA", help="Pictures to compare on; those of --calibrate if none."),
     ] = None,
+    min_agreement: Annotated[
+        float, typer.Option(min=0, max=1, help="Share to be put into the same class as by torch.")
+    ] = 0.98,
     max_drop: Annotated[
         float, typer.Option(min=0, help="Points of accuracy that may be lost.")
     ] = 0.5,
@@ -52,6 +58,7 @@ def export(
         precision=precision,
         calibrate=calibrate,
         check=check,
+        min_agreement=min_agreement,
         max_drop=max_drop,
         threads=threads,
     )
@@ -61,9 +68,12 @@ def export(
     write_json(certificate.to_json(), json)
     if not quiet and json != "-":
         say(*certificate.to_text().splitlines())
-    if certificate.failures:
-        say(f"refused, nothing written: {'; '.join(certificate.failures)}", err=True)
-        return 1
-    if not quiet:
+    if certificate.passed and not quiet:
         say(f"written: {out}, {certificate_files(out)[1]}", err=True)
-    return 0
+    return 0 if certificate.passed else _refused(certificate)
+
+
+def _refused(certificate: Certificate) -> int:
+    why = [*certificate.failures, certificate.advice]
+    say(f"refused, nothing written: {'; '.join(filter(None, why))}", err=True)
+    return 1

@@ -14,11 +14,17 @@ from pathlib import Path
 from typing import cast
 
 from inception import __version__
-from inception.data.images import Picture
 from inception.errors import InputError
-from inception.export.certificate import Certificate, Comparison, compare, size_of
+from inception.export.certificate import (
+    LEAST_AGREEMENT,
+    Bars,
+    Certificate,
+    Comparison,
+    compare,
+    size_of,
+)
 from inception.export.formats import Content, Format, Precision, find_format
-from inception.export.pictures import Pictures, find_pictures, squares
+from inception.export.pictures import Pictures, apart, find_pictures, shared, squares
 from inception.files import replacing, write_text
 from inception.prediction import find_model
 from inception.runtime import read_program
@@ -37,6 +43,7 @@ def export(
     precision: str = "fp32",
     calibrate: str | Path | None = None,
     check: str | Path | None = None,
+    min_agreement: float = LEAST_AGREEMENT,
     max_drop: float = 0.5,
     threads: int | None = None,
 ) -> Certificate | None:
@@ -52,7 +59,8 @@ def export(
         precision: ``fp32``; ``fp16`` for weights of half the size; ``int8``.
         calibrate: pictures to measure int8's ranges on; of a data set, its training pictures.
         check: pictures to compare on; else those of ``calibrate``, of a data set its validation
-            pictures.
+            pictures. Where they are the same ones, half are for either.
+        min_agreement: share of the pictures to be put into the same class, from 0 to 1.
         max_drop: points of accuracy, of 100, that may be lost.
         threads: by default as many as there are cores.
 
@@ -63,12 +71,14 @@ def export(
         InputError: an option that does not fit, a package that is missing, no pictures.
     """
     path, out = find_model(model), Path(out)
-    chosen = find_format(format, precision, out)
-    _check(path, max_drop)
-    place = check or calibrate
-    classes = read_info(path).classes
-    pictures = find_pictures(place, classes, CHECK_PICTURES) if place else None
-    content = _content(path, cast(Precision, precision), calibrate, threads)
+    chosen, bars = find_format(format, precision, out), Bars(min_agreement, max_drop)
+    if is_exported(path):
+        raise InputError(f"{path} was exported before; export what it came from")
+    info = read_info(path)
+    shown, pictures = _pictures(info, calibrate if precision == "int8" else None, check, calibrate)
+    if precision == "int8" and shown is None:
+        raise InputError("int8 needs pictures to measure its ranges on: --calibrate DATA")
+    content = _content(path, info, cast(Precision, precision), shown, threads)
     certificate = None
     with _folder_beside(out) as folder:
         written = folder / out.name
@@ -76,12 +86,13 @@ def export(
         files = sorted(folder.iterdir())
         if pictures is not None:
             certificate = Certificate.of(
-                _compared(path, chosen, written, pictures, threads),
+                _compared(path, chosen, written, pictures, threads), bars,
                 model=str(model), file=out.name, format=format, precision=precision,
-                bytes=size_of(files), pictures_from=str(place), max_drop=max_drop,
-                versions=_versions(),
+                options=dict(chosen.options), bytes=size_of(files), versions=_versions(),
+                pictures_from=str(check or calibrate), calibrated_on=len(content.calibration),
+                calibrated_alike=shared(shown, pictures),
             )  # fmt: skip
-        if certificate is None or not certificate.failures:
+        if certificate is None or certificate.passed:
             _move_in(files, out, certificate)
     return certificate
 
@@ -90,37 +101,34 @@ def _versions() -> dict[str, str]:
     return {"inception": __version__, **{p: version(p) for p in PACKAGES if find_spec(p)}}
 
 
-def _check(path: Path, max_drop: float) -> None:
-    if is_exported(path):
-        raise InputError(f"{path} was exported before; export what it came from")
-    if max_drop < 0:
-        raise InputError(f"max-drop is in points, from 0; got {max_drop:g}")
+def _pictures(
+    info: ModelInfo,
+    calibrate: str | Path | None,
+    check: str | Path | None,
+    otherwise: str | Path | None,
+) -> tuple[Pictures | None, Pictures | None]:
+    """Those to calibrate on and those to compare on, apart where that can be."""
+    shown = pictures = None
+    if calibrate is not None:
+        shown = find_pictures(calibrate, info.classes, CALIBRATION_PICTURES, split="train")
+    if place := check or otherwise:
+        pictures = find_pictures(place, info.classes, CHECK_PICTURES)
+    return apart(shown, pictures) if shown and pictures else (shown, pictures)
 
 
 def _content(
-    path: Path, precision: Precision, calibrate: str | Path | None, threads: int | None
+    path: Path, info: ModelInfo, precision: Precision, shown: Pictures | None, threads: int | None
 ) -> Content:
-    info = read_info(path)
-    shown = _calibration(info, calibrate, threads) if precision == "int8" else ()
+    calibration = squares(shown, info.preprocessing, threads) if shown else []
+    if shown and not calibration:
+        raise InputError(f"none of the {len(shown.items)} pictures to calibrate on can be read")
     without_heads = replace(info, spec=replace(info.spec, aux={}))
-    return Content(read_program(path), without_heads, precision, shown)
+    return Content(read_program(path), without_heads, precision, calibration)
 
 
 def certificate_files(out: Path) -> tuple[Path, ...]:
     """Where the certificate of an export lies, as JSON and as text."""
     return tuple(out.with_name(f"{out.name}.certificate.{kind}") for kind in ("json", "txt"))
-
-
-def _calibration(
-    info: ModelInfo, place: str | Path | None, threads: int | None
-) -> Sequence[Picture]:
-    if place is None:
-        raise InputError("int8 needs pictures to measure its ranges on: --calibrate DATA")
-    found = find_pictures(place, info.classes, CALIBRATION_PICTURES, split="train")
-    shown = squares(found, info.preprocessing, threads)
-    if not shown:
-        raise InputError(f"none of the pictures of {place} can be read")
-    return shown
 
 
 def _compared(
@@ -155,5 +163,5 @@ def _move_in(files: Sequence[Path], out: Path, certificate: Certificate | None) 
             os.replace(file, beside)
     if certificate is not None:
         as_json, as_text = certificate_files(out)
-        write_text(as_json, json.dumps(certificate.to_json(), indent=1) + "\n")
+        write_text(as_json, json.dumps(certificate.to_json(), indent=1, allow_nan=False) + "\n")
         write_text(as_text, certificate.to_text())

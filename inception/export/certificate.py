@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from inception.data.images import UnreadableImageError
+from inception.benchmark.rounds import interleave
+from inception.data.images import Picture, UnreadableImageError
 from inception.errors import InputError
-from inception.export.pictures import Pictures
+from inception.export.pictures import Pictures, squares
 from inception.preprocessing import Preprocessing
 from inception.runtime import Engine
 from inception.runtime.pipeline import Member, Opinions, ask
 
 LEAST_AGREEMENT = 0.98
-BATCH = 32
+LARGEST = {"fp32": 1e-4, "fp16": 1e-2}  # differences of a probability; int8 is judged by classes
+AS_SURE = (0.8, 1.25)  # how many times as sure as the original an export may be
+EXPLAINED = 0.9  # share of the differences that another temperature must explain to be one
+SURE = 1.645  # standard deviations that 95 % lie beyond, to one side
+BATCH, ROUNDS = 32, 5
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class Comparison:
     Attributes:
         probabilities: ``[N, 2, classes]``, torch first.
         labels: ``[N]``, or None.
-        seconds: of each engine, in all.
+        seconds: of each engine for a picture, decoding left out.
     """
 
     probabilities: npt.NDArray[np.float32]
@@ -37,21 +43,63 @@ class Comparison:
     unreadable: int
 
     @property
+    def not_numbers(self) -> int:
+        """Pictures of which one of the two says what is no number."""
+        return int((~np.isfinite(self.probabilities)).any(axis=(1, 2)).sum())
+
+    @property
     def agreement(self) -> float:
         """Share of the pictures that both put into the same class."""
         best = self.probabilities.argmax(axis=2)
         return float((best[:, 0] == best[:, 1]).mean())
 
     @property
-    def largest_difference(self) -> float:
-        """Of any probability."""
+    def largest_difference(self) -> float | None:
+        """Of any probability; None where one is no number."""
+        if self.not_numbers:
+            return None
         return float(np.abs(self.probabilities[:, 0] - self.probabilities[:, 1]).max())
 
-    def accuracy(self, engine: int) -> float | None:
-        """Share of the pictures that the engine, 0 or 1, puts into their class."""
+    @property
+    def sharpness(self) -> float | None:
+        """How many times as sure the export is: the factor between the two's logits.
+
+        None where one factor does not explain how they differ: noise then does, or nothing.
+        """
+        if self.not_numbers:
+            return None
+        logs = np.log(np.maximum(self.probabilities.astype(np.float64), 1e-7))
+        logs -= logs.mean(axis=2, keepdims=True)
+        one, other = logs[:, 0].ravel(), logs[:, 1].ravel()
+        if not (one @ one and other @ other):
+            return None
+        explained = (one @ other) ** 2 / ((one @ one) * (other @ other))
+        return float(one @ other / (one @ one)) if explained > EXPLAINED else None
+
+    def right(self, engine: int) -> npt.NDArray[np.bool_] | None:
+        """``[N]`` whether the engine, 0 or 1, puts a picture into its class."""
         if self.labels is None:
             return None
-        return float((self.probabilities[:, engine].argmax(axis=1) == self.labels).mean())
+        return np.asarray(self.probabilities[:, engine].argmax(axis=1) == self.labels)
+
+
+@dataclass(frozen=True)
+class Bars:
+    """What an export must reach.
+
+    Attributes:
+        min_agreement: share of pictures put into the same class.
+        max_drop: points of accuracy, of 100, that may be lost.
+    """
+
+    min_agreement: float = LEAST_AGREEMENT
+    max_drop: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not (self.max_drop >= 0 and math.isfinite(self.max_drop)):
+            raise InputError(f"max-drop is in points, from 0; got {self.max_drop:g}")
+        if not 0 <= self.min_agreement <= 1:
+            raise InputError(f"min-agreement is from 0 to 1; got {self.min_agreement:g}")
 
 
 @dataclass(frozen=True)
@@ -59,44 +107,64 @@ class Certificate:
     """How an exported file answers beside the network it came from; shares from 0 to 1.
 
     Attributes:
-        agreement: share of the pictures that both put into the same class.
+        options: under which the file was run and the figures hold.
+        not_numbers: pictures of which it or torch says what is no number.
+        agreement: share of the pictures that both put into the same class; of all such pictures
+            it is, 95 % sure, between the two of ``agreement_range``.
         largest_difference: of any probability of any picture.
+        sharpness: how many times as sure it is as torch, where that can be told.
         accuracy_torch: None where the pictures have no labels the model knows.
-        max_drop: points of accuracy that may be lost, of 100.
+        drop_points_range: points of accuracy lost, of 100; 95 % sure, of all such pictures.
         pictures_from: where they are.
+        calibrated_on: pictures int8's ranges were measured on; ``calibrated_alike`` of them are
+            among those compared on.
+        max_drop: points of accuracy that may be lost, of 100.
     """
 
     model: str
     file: str
     format: str
     precision: str
+    options: dict[str, str]
     bytes: int
     pictures: int
     pictures_from: str
     unreadable: int
+    calibrated_on: int
+    calibrated_alike: int
+    not_numbers: int
     agreement: float
-    largest_difference: float
+    agreement_range: tuple[float, float]
+    largest_difference: float | None
+    sharpness: float | None
     accuracy_torch: float | None
     accuracy: float | None
+    drop_points_range: tuple[float, float] | None
     images_per_second_torch: float
     images_per_second: float
+    min_agreement: float
     max_drop: float
     versions: dict[str, str]
 
     @classmethod
-    def of(cls, comparison: Comparison, **facts: Any) -> Certificate:
+    def of(cls, comparison: Comparison, bars: Bars, **facts: Any) -> Certificate:
         """The certificate of a comparison; the facts are the fields that it does not know."""
         count = len(comparison.probabilities)
-        torch_s, own_s = comparison.seconds
+        right = [comparison.right(engine) for engine in (0, 1)]
         return cls(
             pictures=count,
             unreadable=comparison.unreadable,
+            not_numbers=comparison.not_numbers,
             agreement=comparison.agreement,
+            agreement_range=share_range(round(comparison.agreement * count), count),
             largest_difference=comparison.largest_difference,
-            accuracy_torch=comparison.accuracy(0),
-            accuracy=comparison.accuracy(1),
-            images_per_second_torch=count / torch_s,
-            images_per_second=count / own_s,
+            sharpness=comparison.sharpness,
+            accuracy_torch=None if right[0] is None else float(right[0].mean()),
+            accuracy=None if right[1] is None else float(right[1].mean()),
+            drop_points_range=drop_range(right[0], right[1]),
+            images_per_second_torch=1 / comparison.seconds[0],
+            images_per_second=1 / comparison.seconds[1],
+            **asdict(bars),
             **facts,
         )
 
@@ -109,46 +177,149 @@ class Certificate:
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """Why the export is refused; nothing where it is good."""
-        found = []
-        if not self.agreement >= LEAST_AGREEMENT:
-            found.append(f"agreement {self.agreement:.2%} is under {LEAST_AGREEMENT:.0%}")
-        if self.drop is not None and self.drop > self.max_drop:
+        """Why the export is refused; nothing where it is good.
+
+        Shares are refused where they are too low beyond chance, so few pictures refuse no good
+        model; ``agreement_range`` tells how much they prove.
+        """
+        if self.not_numbers:
+            return (f"its or torch's answers to {self.not_numbers} pictures are no numbers",)
+        found, largest = [], LARGEST.get(self.precision, 1.0)
+        if self.agreement_range[1] < self.min_agreement:
+            found.append(f"agreement {self.agreement:.2%} is under {self.min_agreement:.0%}")
+        if self.drop_points_range and self.drop_points_range[0] > self.max_drop:
             found.append(f"accuracy drops by {self.drop:.2f} points, more than {self.max_drop:g}")
+        if self.largest_difference is not None and self.largest_difference > largest:
+            found.append(
+                f"probabilities differ by {self.largest_difference:.2g}, more than {largest:g}"
+            )
+        if self.sharpness is not None and not AS_SURE[0] <= self.sharpness <= AS_SURE[1]:
+            found.append(f"it is {self.sharpness:.2f} times as sure as the original")
         return tuple(found)
+
+    @property
+    def passed(self) -> bool:
+        """Whether the export is good."""
+        return not self.failures
+
+    @property
+    def advice(self) -> str:
+        """What to try where it is refused; nothing where only the model itself can be mended."""
+        if self.not_numbers or not self.failures or self.precision == "fp32":
+            return ""
+        if self.precision == "fp16":
+            return "try --precision fp32"
+        return (
+            f"try more and more various pictures to calibrate on (there were {self.calibrated_on}),"
+            f" --precision fp16, or other bars: --min-agreement {self._lower():g} --max-drop 2"
+        )
+
+    def _lower(self) -> float:
+        return math.floor(100 * self.agreement) / 100
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON values, with ``drop_points`` and ``passed``."""
-        return asdict(self) | {"drop_points": self.drop, "passed": not self.failures}
+        return asdict(self) | {"drop_points": self.drop, "passed": self.passed}
 
     def to_text(self) -> str:
         """The same for people."""
         rows = [
             ("model", self.model),
             ("exported", f"{self.format}, {self.precision}, {self.bytes / 1e6:.1f} MB"),
+            ("holds with", ", ".join(f"{k}={v}" for k, v in self.options.items()) or "any options"),
             ("pictures", f"{self.pictures} of {self.pictures_from}{self._unread()}"),
-            ("same class", f"{self.agreement:.2%} (at least {LEAST_AGREEMENT:.0%})"),
-            ("probabilities", f"differ by {self.largest_difference:.2g} at most"),
+            ("calibrated", self._calibrated()),
+            ("same class", self._agreement()),
+            ("probabilities", self._probabilities()),
             ("accuracy", self._accuracy()),
             (
                 "speed",
                 f"{self.images_per_second:.1f} pictures/s, torch "
-                f"{self.images_per_second_torch:.1f}, on this machine, decoding left out",
+                f"{self.images_per_second_torch:.1f}, on this machine, in turns, decoding left out",
             ),
             ("verdict", "; ".join(self.failures) or "answers as the original does"),
         ]
-        return "\n".join(f"{name:<14}{value}" for name, value in rows) + "\n"
+        return "\n".join(f"{name:<14}{value}" for name, value in rows if value) + "\n"
 
     def _unread(self) -> str:
         return f", {self.unreadable} more could not be read" if self.unreadable else ""
 
+    def _calibrated(self) -> str:
+        if not self.calibrated_on:
+            return ""
+        alike = f"{self.calibrated_alike} of them" if self.calibrated_alike else "none of them"
+        return f"on {self.calibrated_on} pictures, {alike} among those compared on"
+
+    def _agreement(self) -> str:
+        low, high = self.agreement_range
+        return (
+            f"{self.agreement:.2%}, of all such pictures {low:.1%} to {high:.1%} (95 % sure); "
+            f"at least {self.min_agreement:.0%} wanted"
+        )
+
+    def _probabilities(self) -> str:
+        if self.largest_difference is None:
+            return "are no numbers"
+        most = LARGEST.get(self.precision)
+        wanted = "" if most is None else f" (at most {most:g})"
+        return f"differ by {self.largest_difference:.2g} at most{wanted}{self._sure()}"
+
+    def _sure(self) -> str:
+        return "" if self.sharpness is None else f", {self.sharpness:.2f} times as sure"
+
     def _accuracy(self) -> str:
-        if self.accuracy is None or self.accuracy_torch is None:
+        if self.drop_points_range is None or self.accuracy is None:
             return "unknown: these pictures have no labels of the model's classes"
+        low, high = self.drop_points_range
         return (
             f"{self.accuracy:.2%}, torch {self.accuracy_torch:.2%}, a drop of {self.drop:.2f} "
-            f"points (at most {self.max_drop:g})"
+            f"points, of all such pictures {low:.1f} to {high:.1f} (at most {self.max_drop:g})"
         )
+
+
+def share_range(hits: int, count: int) -> tuple[float, float]:
+    """Clopper and Pearson's: each end is wrong in 5 % of samples at most."""
+
+    def at_least(share: float) -> float:  # probability of so many hits or more
+        steps = range(hits, count + 1)
+        return math.fsum(_binomial(k, count, share) for k in steps)
+
+    def at_most(share: float) -> float:
+        return math.fsum(_binomial(k, count, share) for k in range(hits + 1))
+
+    low = 0.0 if hits == 0 else _bisected(lambda share: at_least(share) - 0.05)
+    high = 1.0 if hits == count else _bisected(lambda share: 0.05 - at_most(share))
+    return low, high
+
+
+def _binomial(hits: int, count: int, share: float) -> float:
+    ways = math.lgamma(count + 1) - math.lgamma(hits + 1) - math.lgamma(count - hits + 1)
+    return math.exp(ways + hits * math.log(share) + (count - hits) * math.log1p(-share))
+
+
+def _bisected(rising: Callable[[float], float]) -> float:
+    """Where a function that rises over the shares crosses 0."""
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (low, middle) if rising(middle) > 0 else (middle, high)
+    return (low + high) / 2
+
+
+def drop_range(
+    before: npt.NDArray[np.bool_] | None, after: npt.NDArray[np.bool_] | None
+) -> tuple[float, float] | None:
+    """Points of accuracy lost, of 100, from the pictures that one of two alone has right.
+
+    Each end is wrong in 5 % of samples at most, roughly: Agresti and Min's interval for pairs.
+    """
+    if before is None or after is None:
+        return None
+    count = len(before) + 2
+    lost, won = ((before & ~after).sum() + 0.5, (after & ~before).sum() + 0.5)
+    share = (lost - won) / count
+    spread = SURE * math.sqrt(lost + won - (lost - won) ** 2 / count) / count
+    return float(100 * (share - spread)), float(100 * (share + spread))
 
 
 def compare(
@@ -164,9 +335,6 @@ def compare(
         InputError: not one picture can be read.
     """
     members = [Member(reference, how), Member(exported, how)]
-    for member in members:  # what happens once, compiling for example, is not part of the speed
-        first = min(BATCH, len(pictures.items))
-        member.engine.run(np.zeros((first, how.size, how.size, 3), np.uint8))
     told = ask(
         members,
         range(len(pictures.items)),
@@ -184,14 +352,25 @@ def compare(
             good.append((number, opinions))
     if not good:
         raise InputError(f"none of the {unreadable} pictures to check with can be read")
-    seconds = np.sum([o.seconds[:, 0] for _, o in good], axis=0)
     labels = None if pictures.labels is None else pictures.labels[[n for n, _ in good]]
+    shown = np.concatenate(squares(pictures.first(BATCH), how, threads) or [_blank(how)])
     return Comparison(
         np.stack([o.probabilities[:, 0] for _, o in good]),
         labels,
-        (float(seconds[0]), float(seconds[1])),
+        timed(reference, exported, shown),
         unreadable,
     )
+
+
+def _blank(how: Preprocessing) -> Picture:
+    return np.zeros((1, how.size, how.size, 3), np.uint8)
+
+
+def timed(reference: Engine, exported: Engine, shown: Picture) -> tuple[float, float]:
+    """Seconds a picture of each, in turns that alternate, with nothing decoded beside them."""
+    ways = {0: lambda: reference.run(shown), 1: lambda: exported.run(shown)}
+    timings = interleave(ways, rounds=ROUNDS)
+    return timings[0].median / len(shown), timings[1].median / len(shown)
 
 
 def size_of(files: Sequence[Path]) -> int:

@@ -15,6 +15,8 @@ from inception.runtime.program import Floats, Program
 from inception.weights.model_file import KEY, ModelInfo
 
 Precision = Literal["fp32", "fp16", "int8"]
+# Elsewise processors that have bfloat16 compute in it, and probabilities differ by some 0.01
+OPTIONS = (("INFERENCE_PRECISION_HINT", "f32"),)
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,18 @@ class Content:
 
 
 class Format(NamedTuple):
-    """A format: its suffix, precisions, what it needs, how it is written and opened."""
+    """A format: its suffix, precisions, what it needs, how it is written and opened.
+
+    Attributes:
+        options: of whatever runs the file, under which its certificate holds.
+    """
 
     suffix: str
     precisions: tuple[Precision, ...]
     needs: tuple[str, ...]
     write: Callable[[Content, Path], None]
     open: Callable[[Path, int | None], Engine]
+    options: tuple[tuple[str, str], ...] = ()
 
 
 def write_openvino(content: Content, path: Path) -> None:
@@ -51,6 +58,7 @@ def write_openvino(content: Content, path: Path) -> None:
     import openvino as ov
 
     from inception.export.int8 import quantise_openvino
+    from inception.runtime.openvino_engine import WEIGHTS_DIGEST, digest_of
     from inception.runtime.openvino_graph import openvino_model
 
     model = openvino_model(content.program, content.metadata)
@@ -58,7 +66,12 @@ def write_openvino(content: Content, path: Path) -> None:
         model = quantise_openvino(model, content.program, content.calibration)
         for key, value in content.metadata.items():
             model.set_rt_info(value, [key])
-    ov.save_model(model, path, compress_to_fp16=content.precision == "fp16")
+    for key, value in OPTIONS:
+        model.set_rt_info(value, ["runtime_options", key])
+    half = content.precision == "fp16"
+    ov.save_model(model, path, compress_to_fp16=half)
+    model.set_rt_info(digest_of(path.with_suffix(".bin")), [WEIGHTS_DIGEST])
+    ov.save_model(model, path, compress_to_fp16=half)
 
 
 def open_openvino(path: Path, threads: int | None) -> Engine:
@@ -130,7 +143,9 @@ class _PT2Engine:
 
 
 FORMATS = {
-    "openvino": Format(".xml", get_args(Precision), ("openvino",), write_openvino, open_openvino),
+    "openvino": Format(
+        ".xml", get_args(Precision), ("openvino",), write_openvino, open_openvino, OPTIONS
+    ),
     "onnx": Format(".onnx", get_args(Precision), ("onnx",), write_onnx, open_onnx),
     "pt2": Format(".pt2", ("fp32", "fp16"), (), write_pt2, open_pt2),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,19 @@ class Pictures:
         source, index = self.items[number]
         return read_image(source.read(index), name=source.path(index))
 
+    def first(self, count: int) -> Pictures:
+        """At most so many of them."""
+        return self.chosen(range(min(count, len(self.items))))
+
+    def chosen(self, numbers: Sequence[int]) -> Pictures:
+        """Those of the numbers, in their order."""
+        labels = None if self.labels is None else self.labels[list(numbers)]
+        return Pictures(tuple(self.items[n] for n in numbers), labels)
+
+    def paths(self) -> list[str]:
+        """Where each lies."""
+        return [source.path(index) for source, index in self.items]
+
 
 def find_pictures(
     place: str | Path, classes: tuple[str, ...], most: int, *, split: str | None = None
@@ -62,6 +76,29 @@ def find_pictures(
     except InputError:
         return Pictures(_items(dataset), None)
     return Pictures(_items(dataset), dataset.labels)
+
+
+def apart(calibration: Pictures, check: Pictures) -> tuple[Pictures, Pictures]:
+    """The two without pictures in both, where that leaves some: to prove what was not measured on.
+
+    Pictures to calibrate on are taken out of those to check with; where these are the same ones,
+    every other one goes to either side.
+    """
+    known = set(calibration.paths())
+    rest = [n for n, path in enumerate(check.paths()) if path not in known]
+    if 2 * len(rest) >= len(check.items):
+        return calibration, check.chosen(rest)
+    if len(calibration.items) < 2:
+        return calibration, check
+    half = calibration.chosen(range(0, len(calibration.items), 2))
+    known = set(half.paths())
+    return half, check.chosen([n for n, path in enumerate(check.paths()) if path not in known])
+
+
+def shared(calibration: Pictures | None, check: Pictures) -> int:
+    """How many of the pictures to check with are among those to calibrate on."""
+    known = set(calibration.paths()) if calibration else set()
+    return sum(path in known for path in check.paths())
 
 
 def squares(pictures: Pictures, how: Preprocessing, threads: int | None = None) -> list[Picture]:

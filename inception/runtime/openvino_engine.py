@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -19,19 +20,31 @@ from inception.runtime.program import DEFAULT_OUTPUTS, PICTURES, Floats, Program
 
 FIXED = 2  # batch sizes that get a model of their own: 4 to 8 % faster than one of any size
 ANY = -1
+WEIGHTS_DIGEST = "inception_weights"  # in an .xml: the hash of the .bin beside it
 
 
 def read_openvino(path: Path) -> ov.Model:
     """The model of an ``.xml`` or ``.onnx`` file.
 
     Raises:
-        InputError: OpenVINO cannot read it.
+        InputError: OpenVINO cannot read it, or its ``.bin`` is another model's.
     """
     try:
-        return _core().read_model(path)
+        model = _core().read_model(path)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise InputError(f"{path}: OpenVINO cannot read it: {reason}") from error
+    if model.has_rt_info([WEIGHTS_DIGEST]):  # exports older than it have none
+        weights = path.with_suffix(".bin")
+        if model.get_rt_info([WEIGHTS_DIGEST]).astype(str) != digest_of(weights):
+            raise InputError(f"{weights} is not the one that {path} was exported with")
+    return model
+
+
+def digest_of(path: Path) -> str:
+    """A hash of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @cache

@@ -1,6 +1,7 @@
 """Exports answer as the model does, say so beside them, and are refused where they do not."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,6 +18,7 @@ from inception.cli import main
 from inception.errors import InputError
 from inception.evaluation.calibration import calibrate
 from inception.export import export
+from inception.export.certificate import Bars, Certificate, Comparison, share_range
 from inception.models.spec import CLASSES, Conv, Flatten, Linear, LocalResponseNorm, Pool, Spec
 from inception.preprocessing import Preprocessing
 from inception.runtime import create_engine, read_program
@@ -125,14 +127,149 @@ def test_an_export_with_a_wrong_mean_is_refused_and_leaves_nothing(
     assert "accuracy      50.00%, torch 100.00%, a drop of 50.00 points" in printed.out
 
 
-def test_a_drop_that_is_allowed_passes(
-    model: Path, colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def without_temperature(path: Path) -> Program:
+    program = read_program(path)
+    steps = [replace(s, temperature=1.0) if hasattr(s, "temperature") else s for s in program.steps]
+    assert steps != list(program.steps)
+    return replace(program, steps=tuple(steps))
+
+
+@pytest.mark.parametrize(("format", "precision"), WAYS)
+def test_an_export_that_lost_its_temperature_is_refused(
+    format: str,
+    precision: str,
+    model: Path,
+    colours: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(inception.export, "read_program", with_wrong_mean)
-    monkeypatch.setattr("inception.export.certificate.LEAST_AGREEMENT", 0.4)
-    certificate = export(model, "onnx", tmp_path / "m.onnx", check=colours, max_drop=60)
-    assert certificate is not None and certificate.drop == pytest.approx(50)
-    assert (tmp_path / "m.onnx").exists()
+    """It puts every picture into the same class as before."""
+    monkeypatch.setattr(inception.export, "read_program", without_temperature)
+    certificate = export(
+        model, format, tmp_path / FILES[format], precision=precision, calibrate=colours
+    )
+    assert certificate is not None and certificate.agreement == 1.0
+    said = "; ".join(certificate.failures)
+    assert "times as sure as the original" in said or "probabilities differ by" in said
+    assert not (tmp_path / FILES[format]).exists()
+
+
+def test_answers_that_are_no_numbers_are_refused_in_valid_json() -> None:
+    answers = np.full((8, 2, 2), 0.5, np.float32)
+    answers[3, 1] = np.nan
+    certificate = of(Comparison(answers, np.zeros(8, np.int64), (1.0, 1.0), 0))
+    assert certificate.failures == ("its or torch's answers to 1 pictures are no numbers",)
+    said = json.loads(json.dumps(certificate.to_json(), allow_nan=False))
+    assert (said["passed"], said["largest_difference"]) == (False, None)
+    assert "probabilities are no numbers" in certificate.to_text()
+
+
+def of(comparison: Comparison, precision: str = "int8", **bars: float) -> Certificate:
+    facts = {"model": "m", "file": "f", "format": "onnx", "pictures_from": "p", "options": {}}
+    return Certificate.of(comparison, Bars(**bars), precision=precision, bytes=1, calibrated_on=9,
+                          calibrated_alike=0, versions={}, **facts)  # fmt: skip
+
+
+def compared(count: int, wrong: int, *, shift: float = 0.0) -> Comparison:
+    """Two that are equally sure and disagree about so many pictures, torch being right."""
+    one, other = np.full((count, 2), (0.9, 0.1)), np.full((count, 2), (0.9 - shift, 0.1 + shift))
+    other[:wrong] = (0.1, 0.9)
+    told = np.stack([one, other], axis=1).astype(np.float32)
+    return Comparison(told, np.zeros(count, np.int64), (0.2, 0.1), 0)
+
+
+@pytest.mark.parametrize(
+    ("count", "wrong", "bars", "passes"),
+    [
+        (153, 0, {}, True),
+        (153, 4, {}, True),  # what a good int8 model may do by chance
+        (153, 15, {}, False),
+        (2000, 52, {}, False),  # the same share as 4 of 153, surely
+        (2000, 52, {"min_agreement": 0.97, "max_drop": 3}, True),
+        (8, 4, {}, False),
+        (1, 1, {}, False),
+        (40, 16, {"min_agreement": 0.5, "max_drop": 60}, True),
+    ],
+)
+def test_the_bar_knows_how_many_pictures_there_were(
+    count: int, wrong: int, bars: dict[str, float], passes: bool
+) -> None:
+    certificate = of(compared(count, wrong), **bars)
+    assert (not certificate.failures) == passes, certificate.failures
+    low, high = certificate.agreement_range
+    assert low <= certificate.agreement <= high
+    text = certificate.to_text()
+    assert f"of all such pictures {low:.1%} to {high:.1%} (95 % sure)" in text
+    if not passes:
+        assert "--calibrate" not in certificate.advice
+        assert all(x in certificate.advice for x in ("calibrate on", "fp16", "--min-agreement"))
+
+
+@pytest.mark.parametrize(("hits", "count"), [(149, 153), (0, 5), (5, 5), (1, 1), (1960, 2000)])
+def test_the_range_of_a_share_is_clopper_and_pearson_s(hits: int, count: int) -> None:
+    beta = pytest.importorskip("scipy.stats").beta
+    low = 0.0 if hits == 0 else beta.ppf(0.05, hits, count - hits + 1)
+    high = 1.0 if hits == count else beta.ppf(0.95, hits + 1, count - hits)
+    assert share_range(hits, count) == pytest.approx((low, high), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("precision", "shift", "passes"),
+    [("fp32", 9e-5, True), ("fp32", 2e-4, False), ("fp16", 9e-3, True), ("fp16", 2e-2, False)],
+)
+def test_probabilities_may_differ_as_the_precision_does(
+    precision: str, shift: float, passes: bool
+) -> None:
+    assert (not of(compared(50, 0, shift=shift), precision).failures) == passes
+
+
+def test_pictures_calibrated_on_are_not_compared_on(
+    model: Path, colours: Path, tmp_path: Path
+) -> None:
+    flat = colours / "train"  # no splits
+    (tmp_path / "flat").mkdir()
+    certificate = export(model, "onnx", tmp_path / "m.onnx", precision="int8", calibrate=flat)
+    assert certificate is not None and certificate.calibrated_alike == 0
+    assert (certificate.calibrated_on, certificate.pictures) == (24, 24)
+    assert "on 24 pictures, none of them among those compared on" in certificate.to_text()
+    one = flat / "red" / "0.png"
+    certificate = export(model, "onnx", tmp_path / "n.onnx", precision="int8", calibrate=one)
+    assert certificate is not None and certificate.calibrated_alike == certificate.pictures == 1
+
+
+def test_a_graph_beside_another_export_s_weights_is_refused(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export(model, "openvino", tmp_path / "one.xml")
+    assert Predictor(tmp_path / "one.xml").classes == ("green", "red")
+    with monkeypatch.context() as patch:
+        patch.setattr(inception.export, "read_program", with_wrong_mean)
+        export(model, "openvino", tmp_path / "other.xml")
+    (tmp_path / "other.bin").rename(tmp_path / "one.bin")
+    with pytest.raises(InputError, match=r"one.bin is not the one that .*one.xml was exported"):
+        Predictor(tmp_path / "one.xml")
+    text = (tmp_path / "one.xml").read_text()
+    older = re.sub(r"<inception_weights [^>]*/>", "", text)
+    assert older != text
+    (tmp_path / "one.xml").write_text(older)
+    Predictor(tmp_path / "one.xml")  # exports of older versions have no digest
+
+
+def test_an_openvino_file_says_with_which_option_its_certificate_holds(
+    model: Path, colours: Path, tmp_path: Path
+) -> None:
+    import openvino as ov
+
+    certificate = export(model, "openvino", tmp_path / "m.xml", check=colours)
+    assert certificate is not None
+    assert certificate.options == {"INFERENCE_PRECISION_HINT": "f32"}
+    assert "holds with    INFERENCE_PRECISION_HINT=f32" in certificate.to_text()
+    said = (
+        ov.Core()
+        .read_model(tmp_path / "m.xml")
+        .get_rt_info(["runtime_options", "INFERENCE_PRECISION_HINT"])
+    )
+    assert said.astype(str) == "f32"
 
 
 def test_pictures_without_labels_are_compared_on_too(
@@ -156,6 +293,8 @@ def test_pictures_without_labels_are_compared_on_too(
         ("onnx", "m.onnx", {"precision": "int8"}, "int8 needs pictures .*--calibrate DATA"),
         ("onnx", "m.onnx", {"check": "gone"}, "no such file or folder: gone"),
         ("onnx", "m.onnx", {"max_drop": -1}, "max-drop is in points, from 0; got -1"),
+        ("onnx", "m.onnx", {"max_drop": float("nan")}, "max-drop is in points, from 0; got nan"),
+        ("onnx", "m.onnx", {"min_agreement": 98}, "min-agreement is from 0 to 1; got 98"),
     ],
 )
 def test_what_cannot_be_exported_is_told_in_one_line(
