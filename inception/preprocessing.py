@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import cycle, islice
 from operator import mul
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeAlias
 
-from inception.errors import InputError, unknown
+from inception.errors import InputError
+from inception.fields import Range, check_fields, known_fields
 
 Resize = Literal["short_side", "squash", "central"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "area", "lanczos"]
 ChannelOrder = Literal["rgb", "bgr", "grey"]
+Value: TypeAlias = Annotated[float, Range(-1e6, 1e6)]
+Deviation: TypeAlias = Annotated[float, Range(1e-6, 1e6)]
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
@@ -39,28 +42,18 @@ class Preprocessing:
         InputError: a value is out of range.
     """
 
-    size: int = 224
+    size: Annotated[int, Range(1, 8192)] = 224
     resize: Resize = "short_side"
-    crop: float = 0.875
+    crop: Annotated[float, Range(0.05, 1)] = 0.875
     interpolation: Interpolation = "bilinear"
     channel_order: ChannelOrder = "rgb"
-    mean: tuple[float, ...] = IMAGENET_MEAN
-    std: tuple[float, ...] = IMAGENET_STD
+    mean: tuple[Value, ...] = IMAGENET_MEAN
+    std: tuple[Deviation, ...] = IMAGENET_STD
 
     def __post_init__(self) -> None:
-        for field, choices in (
-            ("resize", get_args(Resize)),
-            ("interpolation", get_args(Interpolation)),
-            ("channel_order", get_args(ChannelOrder)),
-        ):
-            if getattr(self, field) not in choices:
-                raise unknown(field, str(getattr(self, field)), choices)
-        if self.size < 1:
-            raise InputError(f"a picture's size must be at least 1 px; got {self.size}")
-        if not 0 < self.crop <= 1:
-            raise InputError(f"crop must be above 0 and at most 1; got {self.crop}")
-        if len(self.mean) != len(self.std) or 0 in self.std:
-            raise InputError("mean and std need one number a channel, std none of them 0")
+        check_fields(self, "a preprocessing")
+        if len(self.mean) != len(self.std):
+            raise InputError("mean and std of a preprocessing need one number a channel, both")
 
     @property
     def resized(self) -> int:
@@ -90,6 +83,9 @@ class Preprocessing:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Preprocessing:
-        """The inverse of ``to_json``."""
-        lists = {"mean": tuple(values["mean"]), "std": tuple(values["std"])}
-        return cls(**{**values, **lists})
+        """The inverse of ``to_json``. Raises ``InputError`` where it is none."""
+        given = known_fields(values, cls, "a preprocessing")
+        for name in ("mean", "std"):
+            if isinstance(given.get(name), list):
+                given[name] = tuple(given[name])
+        return cls(**given)

@@ -47,14 +47,17 @@ def test_json_is_the_fields_by_name() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"size": 0}, "at least 1 px; got 0"),
-        ({"crop": 0.0}, "above 0 and at most 1; got 0.0"),
-        ({"crop": 1.5}, "above 0 and at most 1; got 1.5"),
+        ({"size": 0}, "size of a preprocessing must be a whole number from 1 to 8192; got 0"),
+        ({"crop": 0.0}, r"from 0\.05 to 1; got 0\.0"),
+        ({"crop": 1.5}, r"from 0\.05 to 1; got 1\.5"),
         ({"resize": "squish"}, "did you mean 'squash'"),
         ({"interpolation": "cubic"}, "did you mean 'bicubic'"),
         ({"channel_order": "gray"}, "did you mean 'grey'"),
         ({"mean": (1.0, 2.0)}, "one number a channel"),
-        ({"std": (1.0, 0.0, 1.0)}, "none of them 0"),
+        ({"std": (1.0, 0.0, 1.0)}, "std of a preprocessing must be a list, each a number"),
+        ({"mean": (1.0, float("nan"), 1.0)}, "mean of a preprocessing"),
+        ({"size": True}, "a whole number .* got True"),
+        ({"size": 24.0}, r"a whole number .* got 24\.0"),
     ],
 )
 def test_numbers_out_of_range_are_refused_by_name(wrong: dict[str, Any], message: str) -> None:

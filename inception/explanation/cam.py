@@ -16,7 +16,7 @@ from inception.data.crops import Box, seen, views
 from inception.data.images import Picture
 from inception.errors import InputError, unknown
 from inception.explanation.grid import cells
-from inception.models.cost import Position, Shape, end, grid_fits, pair
+from inception.models.shapes import Position, Shape, Windows, end, pair, pool_windows
 from inception.models.spec import (
     Conv,
     Dropout,
@@ -219,9 +219,10 @@ def _averages_all(layer: Layers, at: Position) -> bool:
     if not isinstance(layer, Pool) or layer.kind != "average":
         return False
     _, height, width = at.shape
-    if layer.grid == 1 and not (grid_fits(layer, height) and grid_fits(layer, width)):
-        return True
-    return pair(layer.kernel or 0) == (height, width) and layer.padding == 0
+    found = pool_windows(layer, (height, width))
+    if not isinstance(found, Windows) or any(map(any, found.pads)):
+        return False
+    return found.kernel == (height, width)
 
 
 def _is_affine(layer: Layers) -> bool:

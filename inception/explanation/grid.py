@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inception.data.crops import Box
-from inception.models.cost import Position, Shape, end, paddings, pair
+from inception.models.shapes import Position, Shape, end, paddings, pair
 from inception.models.spec import Branches, Conv, Layers, Pool, Residual, Spec
 
 Sides: TypeAlias = npt.NDArray[np.float64]  # [rows, columns]

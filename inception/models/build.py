@@ -7,9 +7,11 @@ import torch
 from torch import nn
 
 from inception.models import layers as modules
-from inception.models.cost import Position, Shape, conv_groups, conv_width, cost, end
+from inception.models.check import check
+from inception.models.cost import cost
 from inception.models.initialise import initialise
 from inception.models.network import InceptionNet
+from inception.models.shapes import Position, Shape, conv_groups, conv_width, end
 from inception.models.spec import (
     Activation,
     Branches,
@@ -35,7 +37,12 @@ def build(spec: Spec) -> InceptionNet:
 
 
 def build_empty(spec: Spec) -> InceptionNet:
-    """The network on the meta device: shapes without memory, for weights that follow."""
+    """The network on the meta device: shapes without memory, for weights that follow.
+
+    Raises:
+        InputError: the spec is no legal network (``models.check``).
+    """
+    check(spec)
     start = Position(Shape(spec.in_channels, spec.image_size, spec.image_size))
     ends = {stage.name: stage.end for stage in cost(spec).stages}
     starts = dict(zip(ends, [start, *ends.values()], strict=False))

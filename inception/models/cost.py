@@ -3,47 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from inception.errors import InputError
-from inception.models.spec import (
+from inception.models.kinds import (
+    Architecture,
     Branches,
     Conv,
-    Flatten,
     Layer,
     Layers,
     Linear,
     Norm,
-    Pair,
-    Pool,
     Residual,
-    Spec,
     concrete,
 )
+from inception.models.shapes import (
+    Position,
+    Shape,
+    TooSmallError,
+    after,
+    conv_groups,
+    end,
+    pair,
+)
 
+LARGEST = 8192  # px; no network is asked for more
 
-class Shape(NamedTuple):
-    """Channels, height, width; a flat vector is ``(features, 1, 1)``."""
-
-    channels: int
-    height: int
-    width: int
-
-
-@dataclass(frozen=True)
-class Position:
-    """Where a tensor stands: its shape, and how much of the picture one value of it sees.
-
-    Attributes:
-        receptive_field: side in pixels; the largest of the branches that meet there.
-        stride: pixels between neighbouring values.
-    """
-
-    shape: Shape
-    receptive_field: int = 1
-    stride: int = 1
+__all__ = ["Cost", "LayerCost", "Position", "Shape", "StageCost", "cost", "end", "smallest_size"]
 
 
 @dataclass(frozen=True)
@@ -143,7 +130,7 @@ class TorchinfoCost:
         return self.input_bytes + self.forward_backward_bytes + self.parameter_bytes
 
 
-def cost(spec: Spec, image_size: int | None = None) -> Cost:
+def cost(spec: Architecture, image_size: int | None = None) -> Cost:
     """The cost of every layer for one square picture, by default of the network's own size.
 
     Raises:
@@ -152,7 +139,7 @@ def cost(spec: Spec, image_size: int | None = None) -> Cost:
     size = spec.image_size if image_size is None else image_size
     try:
         return _cost(spec, size)
-    except _TooSmallError:
+    except TooSmallError:
         raise too_small(spec.name, size, smallest_size(spec)) from None
 
 
@@ -161,20 +148,29 @@ def too_small(name: str, size: int, smallest: int) -> InputError:
     return InputError(f"{name} needs pictures of at least {smallest} px a side; got {size}")
 
 
-def smallest_size(spec: Spec) -> int:
+def smallest_size(spec: Architecture) -> int:
     """Side in pixels of the smallest square picture that leaves something in every layer."""
     low, high = 1, max(spec.image_size, 2)
+    while high < LARGEST and not _takes(spec, high):
+        low, high = high, 2 * high
     while low < high:
         middle = (low + high) // 2
-        try:
-            _cost(spec, middle)
+        if _takes(spec, middle):
             high = middle
-        except _TooSmallError:
+        else:
             low = middle + 1
     return low
 
 
-def _cost(spec: Spec, size: int) -> Cost:
+def _takes(spec: Architecture, size: int) -> bool:
+    try:
+        _cost(spec, size)
+    except (TooSmallError, InputError):  # no room, or branches whose grids differ at that size
+        return False
+    return True
+
+
+def _cost(spec: Architecture, size: int) -> Cost:
     image = Shape(spec.in_channels, size, size)
     stages, ends, position = [], {}, Position(image)
     for name, layers in [*spec.stages.items(), ("classifier", spec.classifier)]:
@@ -193,10 +189,6 @@ def _stage(name: str, layers: Layers, start: Position) -> StageCost:
     return StageCost(name, end(layers, start), rows)
 
 
-class _TooSmallError(Exception):
-    pass
-
-
 def trace(layers: Layers, start: Position, name: str = "") -> Iterator[LayerCost]:
     """Every leaf layer in order, named by its path of branches and layers."""
     if isinstance(layers, Mapping):
@@ -213,147 +205,22 @@ def trace(layers: Layers, start: Position, name: str = "") -> Iterator[LayerCost
         yield _layer_cost(layers, start, name)
 
 
-def end(layers: Layers, start: Position) -> Position:
-    """Where a tensor stands after the layers.
-
-    Raises:
-        InputError: branches whose grids differ, a residual body whose shape does.
-    """
-    if isinstance(layers, Mapping):
-        for inner in layers.values():
-            start = end(inner, start)
-        return start
-    if isinstance(layers, Branches):
-        ends = [end(branch, start) for branch in layers.branches.values()]
-        return _concatenated(ends)
-    if isinstance(layers, Residual):
-        ends = [end(layers.body, start), end(layers.shortcut, start)]
-        if ends[0].shape != ends[1].shape:
-            raise InputError(f"a residual adds {ends[0].shape} to {ends[1].shape}")
-        return replace(ends[0], receptive_field=max(e.receptive_field for e in ends))
-    return _after(layers, start)
-
-
-def _concatenated(ends: list[Position]) -> Position:
-    _, height, width = ends[0].shape
-    if any(e.shape[1:] != (height, width) for e in ends):
-        grids = ", ".join(f"{e.shape.height}x{e.shape.width}" for e in ends)
-        raise InputError(f"branches to concatenate differ in grid: {grids}")
-    shape = Shape(sum(e.shape.channels for e in ends), height, width)
-    return Position(shape, max(e.receptive_field for e in ends), ends[0].stride)
-
-
-def _after(layer: Layer, start: Position) -> Position:
-    c, h, w = start.shape
-    match layer:
-        case Conv():
-            padding = layer.padding
-            return _windows(start, conv_width(layer, c), layer.kernel, layer.stride, padding)
-        case Pool(kernel=kernel, grid=grid) if grid is None or (
-            kernel is not None and grid_fits(layer, h) and grid_fits(layer, w)
-        ):
-            kernel = 1 if kernel is None else kernel
-            return _windows(start, c, kernel, layer.stride, layer.padding, ceil=layer.ceil)
-        case Pool(grid=grid):
-            side = 1 if grid is None else grid
-            field = start.receptive_field + (max(h, w) - 1) * start.stride if side == 1 else None
-            return replace(
-                start,
-                shape=Shape(c, side, side),
-                receptive_field=field or start.receptive_field,
-            )
-        case Flatten():
-            return replace(start, shape=Shape(c * h * w, 1, 1))
-        case Linear():
-            return replace(start, shape=Shape(int(layer.width), h, w))
-    return start
-
-
-def _windows(
-    start: Position,
-    channels: int,
-    kernel: Pair,
-    stride: Pair,
-    padding: Pair | str,
-    *,
-    ceil: bool = False,
-) -> Position:
-    kernels, strides = pair(kernel), pair(stride)
-    pads = paddings(kernel, padding, stride, start.shape[1:])
-    sides = [
-        _output_side(n, k, s, sum(p), ceil=ceil)
-        for n, k, s, p in zip(start.shape[1:], kernels, strides, pads, strict=True)
-    ]
-    field = start.receptive_field + (max(kernels) - 1) * start.stride
-    return Position(Shape(channels, *sides), field, start.stride * strides[0])
-
-
-def _output_side(n: int, kernel: int, stride: int, padding: int, *, ceil: bool) -> int:
-    room = n + padding - kernel
-    side = (math.ceil(room / stride) if ceil else room // stride) + 1
-    if ceil and (side - 1) * stride >= n + padding // 2:
-        side -= 1  # a window that starts in the padding is dropped, as in Caffe and torch
-    if side < 1 or (room < 0 and not ceil):
-        raise _TooSmallError
-    return side
-
-
-def paddings(
-    kernel: Pair, padding: Pair | str, stride: Pair, grid: Iterable[int]
-) -> list[tuple[int, int]]:
-    """Padding before and after, in rows and columns: ``[(top, bottom), (left, right)]``."""
-    if padding == "same":
-        sides = zip(grid, pair(kernel), pair(stride), strict=True)
-        totals = [max((math.ceil(n / s) - 1) * s + k - n, 0) for n, k, s in sides]
-        return [(total // 2, total - total // 2) for total in totals]
-    if padding == "half":
-        return [((k - 1) // 2, (k - 1) // 2) for k in pair(kernel)]
-    if isinstance(padding, str):
-        raise InputError(f"padding is a number, a pair, 'half' or 'same'; got {padding!r}")
-    return [(p, p) for p in pair(padding)]
-
-
-def grid_fits(layer: Pool, n: int) -> bool:
-    """Whether the pool's own windows over ``n`` values give its grid."""
-    if layer.kernel is None:
-        return False
-    kernel, stride = pair(layer.kernel)[0], pair(layer.stride)[0]
-    return n >= kernel and (n - kernel) // stride + 1 == layer.grid
-
-
-def pair(value: Pair) -> tuple[int, int]:
-    """``(height, width)`` of a number that stands for both, or of a pair."""
-    return (value, value) if isinstance(value, int) else value
-
-
-def conv_width(layer: Conv, channels_in: int) -> int:
-    """Channels out of a convolution, whether by width or by depthwise multiplier."""
-    if layer.multiplier is not None:
-        return channels_in * layer.multiplier
-    return int(layer.width or 0)
-
-
-def conv_groups(layer: Conv, channels_in: int) -> int:
-    """Groups of a convolution; a depthwise one has a group a channel."""
-    return layer.groups if layer.multiplier is None else channels_in
-
-
 def _layer_cost(layer: Layer, start: Position, name: str) -> LayerCost:
-    after = _after(layer, start)
+    then = after(layer, start)
     kind = type(layer).__name__
-    c, width = start.shape.channels, after.shape.channels
+    c, width = start.shape.channels, then.shape.channels
     if isinstance(layer, Conv):
         kernel_h, kernel_w = pair(layer.kernel)
         weights = c // conv_groups(layer, c) * width * kernel_h * kernel_w
-        multiply_adds = weights * after.shape.height * after.shape.width
+        multiply_adds = weights * then.shape.height * then.shape.width
         biases = width * layer.has_bias
     elif isinstance(layer, Linear):
         weights = multiply_adds = c * width
         biases = width * layer.bias
     else:
-        return LayerCost(name, kind, after)
+        return LayerCost(name, kind, then)
     return LayerCost(
-        name, kind, after, weights, biases, _norm_weights(layer.norm, width), multiply_adds
+        name, kind, then, weights, biases, _norm_weights(layer.norm, width), multiply_adds
     )
 
 

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from inception.models.cost import grid_fits, paddings, pair
-from inception.models.spec import ActivationKind, Norm, Pair, Pool
+from inception.models.kinds import ActivationKind, Norm, Padding, Pair, Pool
+from inception.models.shapes import Windows, own_windows, paddings, pair
 
 ACTIVATIONS: dict[ActivationKind, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -42,7 +42,13 @@ class SamePadConv2d(nn.Conv2d):
     """Convolution with TensorFlow's "same" padding: the odd pixel goes to the bottom and right."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return super().forward(_pad_same(input, self.kernel_size, self.stride, 0.0))  # type: ignore[arg-type]
+        (top, bottom), (left, right) = paddings(
+            self.kernel_size,  # type: ignore[arg-type]
+            "same",
+            self.stride,  # type: ignore[arg-type]
+            input.shape[2:],
+        )
+        return super().forward(F.pad(input, (left, right, top, bottom)))
 
 
 class LinearLayer(nn.Module):
@@ -55,7 +61,7 @@ class LinearLayer(nn.Module):
         self.activation = act
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.linear(x)
+        x = self.linear(x.flatten(1))
         return self.activation(x if self.norm is None else self.norm(x))  # type: ignore[no-any-return]
 
 
@@ -67,31 +73,34 @@ class PoolLayer(nn.Module):
         self.layer = layer
 
     def forward(self, x: Tensor) -> Tensor:
-        grid, (height, width) = self.layer.grid, x.shape[2:]
-        if grid is None or (grid_fits(self.layer, height) and grid_fits(self.layer, width)):
-            return self._windows(x)
-        if self.layer.kind == "max":
-            return F.adaptive_max_pool2d(x, grid)
-        return F.adaptive_avg_pool2d(x, grid)
-
-    def _windows(self, x: Tensor) -> Tensor:
-        p = self.layer
-        kernel, stride, padding = pair(p.kernel or 1), pair(p.stride), p.padding
-        if padding == "same":
-            x, padding = _pad_same(x, kernel, stride, float("-inf")), 0
-        before = paddings(kernel, padding, stride, x.shape[2:])
-        sides = (before[0][0], before[1][0])
-        if p.kind == "max":
-            return F.max_pool2d(x, kernel, stride, sides, ceil_mode=p.ceil)
-        return F.avg_pool2d(x, kernel, stride, sides, p.ceil, p.count_pad)
+        layer, own = self.layer, own_windows(self.layer, x.shape[2:])
+        if own is not None:
+            return pool(x, layer.kind, own, count_pad=layer.counts_pad)
+        side = layer.grid or 1
+        if layer.kind == "max":
+            return F.adaptive_max_pool2d(x, side)
+        return F.adaptive_avg_pool2d(x, side)
 
     def extra_repr(self) -> str:
         return str(self.layer)
 
 
-def _pad_same(x: Tensor, kernel: tuple[int, int], stride: tuple[int, int], value: float) -> Tensor:
-    (top, bottom), (left, right) = paddings(kernel, "same", stride, x.shape[2:])
-    return F.pad(x, (left, right, top, bottom), value=value)
+def pool(x: Tensor, kind: Literal["max", "average"], at: Windows, *, count_pad: bool) -> Tensor:
+    """Maximum or average over windows; by torch's own padding where both ends have the same."""
+    (top, bottom), (left, right) = at.pads
+    ceil = at.over != (0, 0)
+    if (top, left) == (bottom - at.over[0], right - at.over[1]):
+        if kind == "max":
+            return F.max_pool2d(x, at.kernel, at.strides, (top, left), ceil_mode=ceil)
+        return F.avg_pool2d(x, at.kernel, at.strides, (top, left), ceil, count_pad)
+    sides = (left, right, top, bottom)
+    if kind == "max":
+        return F.max_pool2d(F.pad(x, sides, value=float("-inf")), at.kernel, at.strides)
+    means = F.avg_pool2d(F.pad(x, sides), at.kernel, at.strides)
+    if count_pad:
+        return means
+    filled = F.avg_pool2d(F.pad(torch.ones_like(x[:1, :1]), sides), at.kernel, at.strides)
+    return means / filled
 
 
 class MapsLayer(nn.Module):
@@ -171,7 +180,7 @@ def conv2d(
     width: int,
     kernel: Pair,
     stride: Pair,
-    padding: Pair | str,
+    padding: Padding,
     groups: int,
     bias: bool,
 ) -> nn.Conv2d:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from inception.errors import InputError, unknown
-from inception.models.cost import (
+from inception.models.check import check
+from inception.models.shapes import (
     Position,
     Shape,
+    Spans,
     conv_groups,
     conv_width,
     end,
-    grid_fits,
-    paddings,
     pair,
+    pool_windows,
+    windows,
 )
 from inception.models.spec import (
     Activation,
@@ -74,8 +77,9 @@ def lower(
             ``logits`` is not.
 
     Raises:
-        InputError: no such output, or weights that do not fit the network.
+        InputError: no legal network, no such output, or weights that do not fit the network.
     """
+    check(spec)
     heads = [h for h in spec.aux if any(n.startswith(f"aux.{h}.") for n in weights)]
     features = [f"features:{stage}" for stage in spec.stages]
     of_heads = [f"{kind}{head}" for kind in (AUX, AUX_LOGITS) for head in heads]
@@ -129,11 +133,9 @@ class _Lowering:
 
     def _normalise(self) -> str:
         how = self.spec.preprocessing
-        channels = 1 if how.channel_order == "grey" else 3
-        if not len(how.mean) == channels == self.spec.in_channels:
+        if self.spec.in_channels not in (1, 3):
             raise InputError(
-                f"a network of {self.spec.in_channels} channels with {len(how.mean)} means "
-                f"cannot be shown {how.channel_order} pictures"
+                f"a network of {self.spec.in_channels} channels cannot be shown pictures"
             )
         mean, std = (np.array(v, np.float32) for v in (how.mean, how.std))
         return self._add(p.Normalise("/normalised", (START,), how.channel_order, mean, std))
@@ -165,6 +167,8 @@ class _Lowering:
                 channels = at.shape.channels
                 return self._add(p.ResponseNorm(name, (x,), channels, size, alpha, beta, k))
             case Linear():
+                if not at.flat:
+                    x = self._add(p.Flatten(f"{name}.flat", (x,)))
                 return self._add(self._multiply(layer, x, at, name))
             case Activation(kind=kind):
                 return self._add(p.Activate(name, (x,), kind))
@@ -182,16 +186,14 @@ class _Lowering:
         channels, groups = at.shape.channels, conv_groups(layer, at.shape.channels)
         shape = (conv_width(layer, channels), channels // groups, *pair(layer.kernel))
         weight, bias = self._folded(f"{name}.conv", shape, layer.has_bias, layer.norm)
-        (top, bottom), (left, right) = paddings(
-            layer.kernel, layer.padding, layer.stride, at.shape[1:]
-        )
+        found = windows(layer.kernel, layer.stride, layer.padding, at.shape[1:])
         return p.Convolve(
             name,
             (x,),
             weight,
             bias,
-            strides=pair(layer.stride),
-            pads=((top, bottom), (left, right)),
+            strides=found.strides,
+            pads=found.pads,
             groups=groups,
             activation=layer.activation,
         )
@@ -220,37 +222,19 @@ class _Lowering:
         return weight.astype(np.float32), bias.astype(np.float32)
 
     def _pool(self, layer: Pool, x: str, at: Position, name: str) -> str:
-        _, height, width = at.shape
-        grid, kernel = layer.grid, pair(layer.kernel or 1)
-        if grid is not None and not (grid_fits(layer, height) and grid_fits(layer, width)):
-            if height % grid == 0 == width % grid:
-                kernel = (height // grid, width // grid)
-                layer = Pool(layer.kind, kernel, kernel)
-            else:
-                rows, columns = _spans(height, grid), _spans(width, grid)
-                return self._add(p.Regions(name, (x,), layer.kind, rows, columns))
-        if kernel == pair(layer.stride) == (1, 1):
+        found = pool_windows(layer, at.shape[1:])
+        if isinstance(found, Spans):
+            return self._add(p.Regions(name, (x,), layer.kind, found.rows, found.columns))
+        if found.kernel == found.strides == (1, 1):
             return x
-        return self._windows(layer, kernel, x, at, name)
-
-    def _windows(self, layer: Pool, kernel: p.Sides, x: str, at: Position, name: str) -> str:
-        """Padding made explicit: what rounding up adds at the end never counts."""
-        strides = pair(layer.stride)
-        declared = paddings(kernel, layer.padding, strides, at.shape[1:])
-        sides = end(layer, at).shape[1:]
-        pads = []
-        for n, side, k, s, (before, _) in zip(
-            at.shape[1:], sides, kernel, strides, declared, strict=True
-        ):
-            pads.append((before, max((side - 1) * s + k - n - before, 0)))
-        over = [max(used - given, 0) for (_, used), (_, given) in zip(pads, declared, strict=True)]
-        count = layer.kind == "average" and layer.count_pad and any(map(any, declared))
-        if count and any(over):  # the padding counts, what rounding up adds does not
-            x = self._add(p.Pad(f"{name}.padding", (x,), (declared[0], declared[1])))
-            pads, count = [(0, n) for n in over], False
-        return self._add(
-            p.Window(name, (x,), layer.kind, kernel, strides, (pads[0], pads[1]), count)
-        )
+        bottom, right = found.over
+        (top, below), (left, beside) = found.pads
+        declared = ((top, below - bottom), (left, beside - right))
+        count = layer.counts_pad and any(map(any, declared))
+        if count and any(found.over):  # the padding counts, what rounding up adds does not
+            x = self._add(p.Pad(f"{name}.padding", (x,), declared))
+            found, count = replace(found, pads=((0, bottom), (0, right))), False
+        return self._add(p.Window(name, (x,), layer.kind, found, count))
 
     def _take(self, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.floating[Any]]:
         if name not in self.weights or self.weights[name].shape != shape:
@@ -265,8 +249,3 @@ class _Lowering:
 
 def _misfit(names: Sequence[str]) -> InputError:
     return InputError(f"tensors that do not fit the network it describes: {', '.join(names[:5])}")
-
-
-def _spans(n: int, grid: int) -> tuple[tuple[int, int], ...]:
-    """The adaptive windows over ``n`` values."""
-    return tuple((i * n // grid, -(-(i + 1) * n // grid)) for i in range(grid))

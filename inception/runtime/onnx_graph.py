@@ -13,6 +13,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from inception.errors import InputError
+from inception.models.shapes import Pads
 from inception.models.spec import ActivationKind
 from inception.runtime import program as p
 from inception.runtime.program import LUMA, PICTURES, START, STEP, Floats, Program, Step
@@ -146,16 +147,16 @@ class _Writer:
                     self._weight(f"{name}.bias", bias),
                 ]
                 self._activated("Gemm", inputs, name, kind)
-            case p.Window(kind=kind):
+            case p.Window(kind=kind, windows=at):
                 counted = {} if kind == "max" else {"count_include_pad": int(step.count_pad)}
                 operation = "MaxPool" if kind == "max" else "AveragePool"
                 self.node(
                     operation,
                     [x],
                     name,
-                    kernel_shape=step.kernel,
-                    strides=step.strides,
-                    pads=_pads(step.pads),
+                    kernel_shape=at.kernel,
+                    strides=at.strides,
+                    pads=_pads(at.pads),
                     **counted,
                 )
             case p.Regions():
@@ -281,6 +282,6 @@ class _Writer:
         return name
 
 
-def _pads(pads: p.Pads) -> list[int]:
+def _pads(pads: Pads) -> list[int]:
     (top, bottom), (left, right) = pads
     return [top, left, bottom, right]

@@ -149,9 +149,9 @@ def _convolve(step: p.Convolve, x: Any) -> Any:
 
 
 def _window(step: p.Window, x: Any) -> Any:
-    (top, bottom), (left, right) = step.pads
+    (top, bottom), (left, right) = step.windows.pads
     begin, stop = [top, left], [bottom, right]
-    kernel, strides = list(step.kernel), list(step.strides)
+    kernel, strides = list(step.windows.kernel), list(step.windows.strides)
     if step.kind == "max":
         return opset1.max_pool(x, strides, begin, stop, kernel)  # later ones give indices too
     return ops.avg_pool(x, strides, begin, stop, kernel, not step.count_pad)

@@ -14,12 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from inception.errors import InputError
+from inception.models.shapes import Pads, Sides, Windows
 from inception.models.spec import ActivationKind
 from inception.preprocessing import ChannelOrder
 
 Floats: TypeAlias = npt.NDArray[np.float32]
-Sides: TypeAlias = tuple[int, int]  # height, width
-Pads: TypeAlias = tuple[Sides, Sides]  # (top, bottom), (left, right)
 
 PICTURES = "pictures"  # what a graph calls its input: uint8 [N, H, W, 3]
 PROBABILITIES, LOGITS = "probabilities", "logits"
@@ -75,16 +74,14 @@ class Multiply(Step):
 
 @dataclass(frozen=True, eq=False)
 class Window(Step):
-    """Maximum or average over windows, as many as fit into the padded input.
+    """Maximum or average over windows; maxima see no padding.
 
     Attributes:
         count_pad: an average divides by the window's size, padding included.
     """
 
     kind: Literal["max", "average"]
-    kernel: Sides
-    strides: Sides
-    pads: Pads
+    windows: Windows
     count_pad: bool = False
 
 
@@ -93,8 +90,8 @@ class Regions(Step):
     """Maximum or average of each of ``rows`` times ``columns``, spans from start to stop."""
 
     kind: Literal["max", "average"]
-    rows: tuple[tuple[int, int], ...]
-    columns: tuple[tuple[int, int], ...]
+    rows: tuple[Sides, ...]
+    columns: tuple[Sides, ...]
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from inception.models.layers import pool
 from inception.models.spec import ActivationKind
 from inception.runtime import program as p
 from inception.runtime.program import LUMA, START, Floats, Program, Step
@@ -98,8 +99,8 @@ def _run(
         case p.Multiply(activation=kind):
             weight, bias = (tensor.to(dtype) for tensor in tensors)
             return _activate(torch.addmm(bias, x, weight), kind)
-        case p.Window():
-            return _window(step, x)
+        case p.Window(kind=kind, windows=at, count_pad=count_pad):
+            return pool(x, kind, at, count_pad=count_pad)
         case p.Regions():
             return _regions(step, x)
         case p.ResponseNorm():
@@ -141,38 +142,6 @@ def _convolve(step: p.Convolve, x: Tensor, weight: Tensor, bias: Tensor) -> Tens
         x, padding = F.pad(x, (left, right, top, bottom)), (0, 0)
     x = F.conv2d(x, weight, bias, step.strides, padding, groups=step.groups)
     return _activate(x, step.activation)
-
-
-def _window(step: p.Window, x: Tensor) -> Tensor:
-    (top, bottom), (left, right) = step.pads
-    ceil = _rounding(step, x)
-    if ceil is not None and step.kind == "max":
-        return F.max_pool2d(x, step.kernel, step.strides, (top, left), ceil_mode=ceil)
-    if ceil is not None:
-        return F.avg_pool2d(x, step.kernel, step.strides, (top, left), ceil, step.count_pad)
-    sides = (left, right, top, bottom)
-    if step.kind == "max":
-        return F.max_pool2d(F.pad(x, sides, value=float("-inf")), step.kernel, step.strides)
-    means = F.avg_pool2d(F.pad(x, sides), step.kernel, step.strides)
-    if step.count_pad:
-        return means
-    filled = F.avg_pool2d(F.pad(torch.ones_like(x[:1, :1]), sides), step.kernel, step.strides)
-    return means / filled
-
-
-def _rounding(step: p.Window, x: Tensor) -> bool | None:
-    """Which ``ceil_mode`` gives these windows, torch padding both ends alike; None if neither."""
-    axes = list(zip(x.shape[2:], step.kernel, step.strides, step.pads, strict=True))
-    if any(2 * before > k for _, k, _, (before, _) in axes):
-        return None
-    wanted = [(n + sum(pads) - k) // s for n, k, s, pads in axes]
-    if wanted == [(n + 2 * before - k) // s for n, k, s, (before, _) in axes]:
-        return False
-    # rounded up, but for a window that would start in the padding
-    up = [
-        min(-(-(n + 2 * before - k) // s), (n + before - 1) // s) for n, k, s, (before, _) in axes
-    ]
-    return True if wanted == up and not step.count_pad else None
 
 
 def _regions(step: p.Regions, x: Tensor) -> Tensor:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
 from inception.errors import InputError, not_installed
+from inception.fields import Range, check_fields, known_fields, shown
 from inception.files import replacing
 from inception.models.spec import Spec
 from inception.preprocessing import Preprocessing
@@ -47,11 +49,10 @@ class ModelInfo:
     training: Mapping[str, Any] = field(default_factory=dict)
     licence: str = ""
     parents: tuple[str, ...] = ()
-    temperature: float = 1.0
+    temperature: Annotated[float, Range(1e-6, 1e6)] = 1.0
 
     def __post_init__(self) -> None:
-        if not self.temperature > 0:
-            raise InputError(f"a temperature must be above 0; got {self.temperature}")
+        check_fields(self, "a model")
         if len(self.classes) != self.spec.num_classes:
             raise InputError(f"{len(self.classes)} class names for {self.spec.num_classes} classes")
 
@@ -77,20 +78,24 @@ class ModelInfo:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> ModelInfo:
-        """The inverse of ``to_json``. Raises ``InputError`` where something is missing."""
-        try:
-            spec = {**values["spec"], "preprocessing": values["preprocessing"]}
-            return cls(
-                Spec.from_json(spec),
-                tuple(values["classes"]),
-                values.get("metrics", {}),
-                values.get("training", {}),
-                values.get("licence", ""),
-                tuple(values.get("parents", ())),
-                float(values.get("temperature", 1.0)),
-            )
-        except (KeyError, TypeError) as error:
-            raise InputError(f"not a model's description: {error} is missing") from error
+        """The inverse of ``to_json``.
+
+        Raises:
+            InputError: a newer format, or not the description of a model.
+        """
+        if not isinstance(values, Mapping):
+            raise InputError(f"not a model's description: {shown(values)}")
+        rest = dict(values)
+        _check_format(rest.pop("format", FORMAT))
+        own = rest.pop("spec", None)
+        if not isinstance(own, Mapping):
+            what = "is missing" if own is None else f"is {shown(own)}"
+            raise InputError(f"not a model's description: 'spec' {what}")
+        spec = {**own, "preprocessing": rest.pop("preprocessing", None)}
+        for name in ("classes", "parents"):
+            if isinstance(rest.get(name), list):
+                rest[name] = tuple(rest[name])
+        return cls(**known_fields({"spec": Spec.from_json(spec), **rest}, cls, "a model"))
 
 
 @dataclass(frozen=True)
@@ -132,8 +137,20 @@ def read_info(path: Path) -> ModelInfo:
         )
     try:
         return ModelInfo.from_json(json.loads(metadata[KEY]))
+    except RecursionError:
+        raise InputError(f"{path}: its description is nested too deep") from None
     except (InputError, ValueError) as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def _check_format(number: Any) -> None:
+    if type(number) is not int or number < 1:
+        raise InputError(f"not a model's description: its format is {shown(number)}")
+    if number > FORMAT:
+        raise InputError(
+            f"format {shown(number)} is newer than this inception reads, which is {FORMAT}: "
+            "bring the package inception-nets up to date"
+        )
 
 
 def is_exported(path: Path) -> bool:
@@ -249,16 +266,51 @@ def read_weights(path: Path) -> dict[str, npt.NDArray[np.floating[Any]]]:
     from safetensors.numpy import load_file
 
     try:
-        return load_file(path)
-    except (SafetensorError, KeyError) as error:
-        raise InputError(f"{path}: not a safetensors file ({error})") from error
+        weights = load_file(path)
+    except (SafetensorError, KeyError, OSError) as error:
+        raise InputError(f"{path}: not a safetensors file that numpy reads ({error})") from error
+    with np.errstate(invalid="ignore", over="ignore"):
+        for name, values in weights.items():
+            real = values.dtype.kind == "f"
+            total = values.sum(dtype=np.float64) if real else np.nan
+            _check_numbers(path, name, real, float(total), _least(name, values))
+    return weights
 
 
 def load_weights(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a model file by name, in float32."""
+    """The tensors of a model file by name, in float32.
+
+    Raises:
+        InputError: not safetensors, or no finite numbers.
+    """
+    import torch
     from safetensors.torch import load_file
 
-    return {name: tensor.float() for name, tensor in load_file(path).items()}
+    try:
+        weights = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: not a safetensors file ({error})") from error
+    for name, values in weights.items():
+        real = values.is_floating_point()
+        total = values.sum(dtype=torch.float64).item() if real else math.nan
+        _check_numbers(path, name, real, total, _least(name, values))
+    return {name: values.float() for name, values in weights.items()}
+
+
+def _check_numbers(path: Path, name: str, real: bool, total: float, least: float) -> None:
+    """A sum in float64 is finite just where every number is, and takes no memory."""
+    if not real:
+        raise InputError(f"{path}: {shown(name)} does not hold floating-point numbers")
+    if not math.isfinite(total):
+        raise InputError(f"{path}: {shown(name)} holds numbers that are not finite")
+    if least < 0:
+        raise InputError(f"{path}: {shown(name)} is a variance below 0")
+
+
+def _least(name: str, values: Any) -> float:
+    """The smallest of a variance's numbers; 0 for all else."""
+    variances = name.endswith(".running_var") and math.prod(values.shape)
+    return float(values.min()) if variances else 0.0
 
 
 @dataclass(frozen=True)
