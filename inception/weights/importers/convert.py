@@ -144,7 +144,7 @@ def _notes(reading: Reading, also: Sequence[str]) -> tuple[str, ...]:
             f"other publishers' files are alike, but for the pictures: --from {' or '.join(also)}"
         )
     if source.place:
-        notes.append(f"the network lies under {source.place.removesuffix('.')}")
+        notes.append(f"the network lies under {source.place[:-1]}")
     if source.beside:
         notes.append(f"beside it, not read: {len(source.beside)}, such as {source.beside[0]}")
     if reading.backbone:

@@ -1,15 +1,18 @@
 """Keras' files: ``.h5`` of all ages, ``.weights.h5`` and the ``.keras`` archive around one.
 
-Tensors are called ``layer/part``. Layers that were never named carry a number that goes up with
-every layer Keras makes in a session, so they are numbered anew from 0, in the order of creation.
+Tensors are called ``layer/part``, and ``model/layer/part`` in a model within the model. Layers that
+were never named carry a number that goes up with every layer Keras makes in a session, so they are
+numbered anew from 0, in the order of creation.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any
@@ -22,7 +25,9 @@ from inception.errors import InputError, not_installed
 if TYPE_CHECKING:
     import h5py
 
-AUTOMATIC = re.compile(r"(conv2d|batch_normalization|separable_conv2d|dense)(?:_(\d+))?")
+AUTOMATIC = re.compile(
+    r"((?:.*/)?(?:conv2d|batch_normalization|separable_conv2d|dense))(?:_(\d+))?/([^/]*)"
+)
 NORM_PARTS = ("gamma", "beta", "moving_mean", "moving_variance")
 # parts of a layer that Keras 3 only numbers, by the class in the layer's place, longest name first
 NUMBERED_PARTS: dict[str, tuple[str, ...]] = {
@@ -30,15 +35,22 @@ NUMBERED_PARTS: dict[str, tuple[str, ...]] = {
     "conv2d": ("kernel", "bias"),
     "dense": ("kernel", "bias"),
 }
-WEIGHTS, OPTIMISER = "model.weights.h5", "optimizer"
+WEIGHTS, CONFIG, OPTIMISER = "model.weights.h5", "config.json", "optimizer"
+LARGEST_CONFIG = 1 << 24  # bytes
+# groups that hold a model's layers, in Keras' forms, beside the layers' own groups
+CONTAINERS = ("", "model_weights", "layers", "_layer_checkpoint_dependencies")
+Names = Mapping[tuple[str, ...], str]
 
 
-def read_h5(source: Path | IO[bytes], path: Path | None = None) -> dict[str, Tensor]:
+def read_h5(
+    source: Path | IO[bytes], path: Path | None = None, names: Names | None = None
+) -> dict[str, Tensor]:
     """The weights of an HDF5 file by layer and part.
 
     Args:
         source: the file, or an archive's member as a file.
         path: the file on disk, where that is not the source.
+        names: of layers by their groups, for files that do not say them.
 
     Raises:
         InputError: h5py is not installed, or the file is damaged, or data lies outside it.
@@ -48,7 +60,8 @@ def read_h5(source: Path | IO[bytes], path: Path | None = None) -> dict[str, Ten
     try:
         with h5py.File(source, "r") as file:
             size = path.stat().st_size
-            return _renumbered({n: _read(d, path, size) for n, d in _datasets(file, path)})
+            found = _datasets(file, path, names or {})
+            return _renumbered({name: _read(dataset, path, size) for name, dataset in found})
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: a damaged HDF5 file ({error})") from error
 
@@ -62,9 +75,40 @@ def read_archive(path: Path) -> dict[str, Tensor]:
                 raise InputError(f"{path}: packed; unpack it and convert its {WEIGHTS}")
             with archive.open(member) as packed, TemporaryFile() as plain:
                 shutil.copyfileobj(packed, plain)  # HDF5 jumps back and forth, an archive cannot
-                return read_h5(plain, path)
+                return read_h5(plain, path, dict(_layer_names(_config(archive))))
     except (zipfile.BadZipFile, NotImplementedError, KeyError, OSError, ValueError) as error:
         raise InputError(f"{path}: no Keras archive with {WEIGHTS} ({error})") from error
+
+
+def _config(archive: zipfile.ZipFile) -> Any:
+    """What the archive says of its model; nothing where it does not."""
+    if CONFIG not in archive.namelist() or archive.getinfo(CONFIG).file_size > LARGEST_CONFIG:
+        return None
+    try:
+        return json.loads(archive.read(CONFIG))
+    except RecursionError as error:
+        raise ValueError(f"{CONFIG} is nested too deep") from error
+
+
+def _layer_names(model: Any, groups: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Layers' names by their groups, which Keras 3.0 to 3.3 call by class and count."""
+    config = model.get("config") if isinstance(model, dict) else None
+    layers = config.get("layers") if isinstance(config, dict) else None
+    counts: Counter[str] = Counter()
+    for layer in layers if isinstance(layers, list) else ():
+        if not isinstance(layer, dict) or not isinstance(layer.get("config"), dict):
+            continue
+        kind = _snake_case(str(layer.get("class_name")))
+        group = (*groups, f"{kind}_{counts[kind]}" if counts[kind] else kind)
+        counts[kind] += 1
+        yield group, str(layer["config"].get("name"))
+        yield from _layer_names(layer, group)
+
+
+def _snake_case(name: str) -> str:
+    """As Keras makes the name of a group of that of a class."""
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 def _h5py() -> Any:
@@ -75,17 +119,21 @@ def _h5py() -> Any:
     return h5py
 
 
-def _datasets(file: h5py.File, path: Path) -> Iterator[tuple[str, h5py.Dataset]]:
-    """Every layer's weights as ``layer/part``."""
-    for group, datasets in _groups(file, path):
+def _datasets(file: h5py.File, path: Path, names: Names) -> Iterator[tuple[str, h5py.Dataset]]:
+    """Every layer's weights as ``layer/part``, or ``model/layer/part``."""
+    groups = list(_groups(file, path))
+    places = [tuple(p for p in g.name.split("/") if p not in CONTAINERS) for g, _ in groups]
+    within = Counter(place[0] for place in places if place)
+    for (group, datasets), place in zip(groups, places, strict=True):
         if not group.name.endswith("/vars"):  # Keras until 2, and 3 where it writes the old form
-            places = (part for part in group.name.split("/") if part not in ("", "model_weights"))
-            layer = next(places, "")
+            # a layer's group holds one of the same name, a model's as many as it has layers
+            layer = "/".join(place if within[place[0]] > 1 else place[:1]) if place else ""
             yield from ((f"{layer}/{name.split(':')[0]}", d) for name, d in datasets.items())
             continue
-        layer = group.attrs.get("name")
+        layer = group.attrs.get("name", names.get(place[:-1]))
         if not isinstance(layer, str):
             raise InputError(f"{path}: the layers' names are not in it; save the model as .h5")
+        layer = "/".join((*place[:-2], layer))
         parts = (f"{layer}/{part}" for part in _parts(group.name, len(datasets)))
         yield from zip(parts, (datasets[n] for n in sorted(datasets, key=int)), strict=True)
 
@@ -139,18 +187,17 @@ def _renumbered(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Automatic names counted from 0 as a fresh session does: ``conv2d``, ``conv2d_1``, ..."""
     numbers: dict[str, set[int]] = {}
     for name in tensors:
-        if match := AUTOMATIC.fullmatch(name.split("/")[0]):
+        if match := AUTOMATIC.fullmatch(name):
             numbers.setdefault(match[1], set()).add(int(match[2] or 0))
     rank = {
         (kind, number): i for kind, all_ in numbers.items() for i, number in enumerate(sorted(all_))
     }
 
     def renamed(name: str) -> str:
-        layer, _, part = name.partition("/")
-        match = AUTOMATIC.fullmatch(layer)
+        match = AUTOMATIC.fullmatch(name)
         if match is None:
             return name
         i = rank[match[1], int(match[2] or 0)]
-        return f"{match[1]}_{i}/{part}" if i else f"{match[1]}/{part}"
+        return f"{match[1]}_{i}/{match[3]}" if i else f"{match[1]}/{match[3]}"
 
     return {renamed(name): tensor for name, tensor in tensors.items()}

@@ -36,7 +36,7 @@ class Nested:
     beside: tuple[str, ...] = field(default=())
 
 
-def nested(tensors: Mapping[str, Tensor], names: Collection[str]) -> Nested:
+def nested(tensors: Mapping[str, Tensor], names: Collection[str], separator: str = ".") -> Nested:
     """The tensors of a network that has tensors of these names, wherever they lie.
 
     Raises:
@@ -45,24 +45,24 @@ def nested(tensors: Mapping[str, Tensor], names: Collection[str]) -> Nested:
     plain = {AROUND.sub("", name): tensor for name, tensor in tensors.items()}
     if len(plain) < len(tensors):
         plain = dict(tensors)
-    place = _place(plain, set(names))
+    place = _place(plain, set(names), separator)
     inside = {n.removeprefix(place): t for n, t in plain.items() if n.startswith(place)}
     return Nested(inside, place, tuple(n for n in plain if not n.startswith(place)))
 
 
-def _place(tensors: Collection[str], names: set[str]) -> str:
+def _place(tensors: Collection[str], names: set[str], separator: str) -> str:
     found: Counter[str] = Counter()
     for name in tensors:
-        parts = name.split(".")
+        parts = name.split(separator)
         for i in range(len(parts)):
-            if ".".join(parts[i:]) in names:
-                found[".".join([*parts[:i], ""])] += 1
+            if separator.join(parts[i:]) in names:
+                found[separator.join([*parts[:i], ""])] += 1
     most = max(found.values(), default=0)
     places = [place for place, count in found.items() if count == most]
     if most < ENOUGH * len(names):
         return ""
     averaged = [place for place in places if AVERAGED.search(place)]
     if len(places) > 1 and len(averaged) != 1:
-        there = ", ".join(place.removesuffix(".") or "the root" for place in sorted(places))
+        there = ", ".join(place.removesuffix(separator) or "the root" for place in sorted(places))
         raise InputError(f"the network lies there several times ({there}); save one state_dict()")
     return (averaged or places)[0] if len(places) > 1 else places[0]

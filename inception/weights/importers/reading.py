@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
@@ -15,11 +14,12 @@ from inception.models.build import build_empty
 from inception.models.network import InceptionNet
 from inception.models.spec import Spec
 from inception.weights.importers.files import ForeignFile
-from inception.weights.importers.importer import Importer
+from inception.weights.importers.importer import Importer, Kind
 from inception.weights.importers.nesting import Nested, nested
 from inception.weights.model_file import COUNTERS
 
 MOST_NAMES = 5  # of a list in an error
+SEPARATORS: dict[Kind, str] = {"torch": ".", "keras": "/"}  # kinds of files that may be nested
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Reading:
         folded: how many biases went into the mean of the norm after them.
         source: the file's tensors by the publisher's names, and where they lay.
         backbone: whether the file has no classifier.
-        renamed: their names of layers that stand alone in a container: in the file, by the table.
+        renamed: a classifier's names in the file, where it has others, and by the table.
     """
 
     importer: Importer
@@ -89,8 +89,9 @@ def read_as(importer: Importer, file: ForeignFile) -> Reading:
     network = build_empty(spec)
     state = {n: t.shape for n, t in network.state_dict().items() if not n.endswith(COUNTERS)}
     names = _names(importer, state)
-    source, renamed = _source(file, names)
     logits = _logits_tensors(network)
+    own_logits = [name for name in names if name in logits and not name.startswith("aux.")]
+    source, renamed = _source(importer, file, names, own_logits)
     spec, backbone = _as_in_the_file(spec, names, logits, source.tensors)
     gone = {stage: f"aux.{stage}." for stage in network.spec.aux if stage not in spec.aux}
     of_heads = {n for n in names if n.startswith(tuple(gone.values()))}
@@ -150,20 +151,33 @@ def _laid_out(
     return weights, tuple(missing), tuple(misshapen)
 
 
-def _source(file: ForeignFile, names: Mapping[str, str]) -> tuple[Nested, dict[str, str]]:
-    """The network's tensors within the file; single layers of a container under its own name."""
-    source = nested(file.tensors, set(names.values())) if file.kind == "torch" else None
-    if source is None:
-        return Nested(file.tensors), {}
-    renamed, tensors = {}, dict(source.tensors)
-    for theirs in [name for name in names.values() if name not in tensors]:
-        layer, _, part = theirs.rpartition(".")
-        inside = re.compile(rf"{re.escape(layer)}\.\d+\.{part}")
-        found = [name for name in tensors if inside.fullmatch(name)]
-        if layer and len(found) == 1:
-            renamed[found[0]] = theirs
-            tensors[theirs] = tensors.pop(found[0])
+def _source(
+    importer: Importer, file: ForeignFile, names: Mapping[str, str], logits: Iterable[str]
+) -> tuple[Nested, dict[str, str]]:
+    """The network's tensors within the file, and those of a classifier that was renamed."""
+    separator = SEPARATORS.get(file.kind)
+    if separator is None:
+        source = Nested(file.tensors)
+    else:
+        source = nested(file.tensors, set(names.values()), separator)
+    strange = [n for n in source.tensors if n not in set(names.values())]
+    strange = [n for n in strange if not any(fnmatchcase(n, p) for p in importer.ignored)]
+    renamed = _other_classifier(strange, [names[n] for n in logits], separator or "/")
+    if any(theirs in source.tensors for theirs in renamed.values()):
+        return source, {}
+    tensors = {renamed.get(name, name): tensor for name, tensor in source.tensors.items()}
     return replace(source, tensors=tensors), renamed
+
+
+def _other_classifier(
+    strange: Sequence[str], logits: Iterable[str], separator: str
+) -> dict[str, str]:
+    """Their names of a classifier, and the table's: the only strange layer, of the same parts."""
+    parts = {theirs.rpartition(separator)[2]: theirs for theirs in logits}
+    split = [name.rpartition(separator) for name in strange]
+    if len({layer for layer, _, _ in split}) != 1 or {part for *_, part in split} != parts.keys():
+        return {}
+    return {name: parts[part] for name, (*_, part) in zip(strange, split, strict=True)}
 
 
 def _logits_tensors(network: InceptionNet) -> frozenset[str]:

@@ -14,21 +14,21 @@ from foreign import assert_close
 from inception.errors import InputError
 from inception.weights.importers.convert import convert
 from inception.weights.importers.keras_file import read_h5
-from inception.weights.model_file import load_model, save_model
+from inception.weights.model_file import build_model, load_model, save_model
 
 CLASSES = 9
 # Keras reads its own arrays in a way that numpy 2 deprecates
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
-def keras_model(name: str, size: int) -> Any:
+def keras_model(name: str, size: int, **options: Any) -> Any:
     os.environ["KERAS_BACKEND"] = "torch"  # read once, when it is imported
     import keras
 
     create = getattr(keras.applications, name)
-    return create(
-        weights=None, classes=CLASSES, classifier_activation=None, input_shape=(size, size, 3)
-    )
+    if not options:
+        options = {"classes": CLASSES, "classifier_activation": None}
+    return create(weights=None, input_shape=(size, size, 3), **options)
 
 
 def randomise(model: Any) -> None:
@@ -76,6 +76,64 @@ def test_keras_answers_as_the_converted_file(
         with torch.no_grad():
             reference = theirs[size](x.permute(0, 2, 3, 1).contiguous(), training=False)
             assert_close(ours(x), reference)
+
+
+def without_names(path: Path) -> Path:
+    """An archive as Keras 3.0 to 3.3 wrote it: layers are named in its config alone."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    inside = path.with_suffix(".h5")
+    inside.write_bytes(members["model.weights.h5"])
+    with h5py.File(inside, "r+") as file:
+        file.visititems(lambda _, item: item.attrs.pop("name", None) and None)
+    members["model.weights.h5"] = inside.read_bytes()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return path
+
+
+@pytest.fixture(scope="module")
+def transfer() -> tuple[Any, Any]:
+    """Keras' own Xception without its classifier, and as a layer of a model with another."""
+    backbone = keras_model("Xception", 71, include_top=False, pooling="avg")
+    randomise(backbone)
+    import keras
+
+    x = keras.Input((71, 71, 3))
+    hidden = keras.layers.Dense(5)(backbone(x))
+    return backbone, keras.Model(x, keras.layers.Dense(CLASSES)(hidden))
+
+
+@pytest.mark.parametrize("ending", [".keras", "3.3.keras", ".h5", ".weights.h5"])
+@pytest.mark.parametrize("within", [False, True], ids=["alone", "within"])
+def test_a_model_without_its_classifier_is_a_backbone(
+    ending: str, within: bool, transfer: tuple[Any, Any], tmp_path: Path
+) -> None:
+    path = save(transfer[within], tmp_path / f"theirs{ending}")
+    converted = convert(without_names(path) if "3.3" in ending else path, model="xception")
+    assert converted.info.classes == ("no class: a backbone",)
+    assert any("beside it, not read: 4, such as dense" in n for n in converted.notes) == within
+    ours = build_model(converted.info, converted.weights)
+    x = torch.randn(1, 3, 71, 71, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        reference = transfer[0](x.permute(0, 2, 3, 1).contiguous(), training=False)
+        assert_close(ours.embed(x), reference)
+
+
+def test_a_classifier_of_another_name_is_read_and_said_so(
+    transfer: tuple[Any, Any], tmp_path: Path
+) -> None:
+    import keras
+
+    backbone = transfer[0]
+    tuned = keras.Model(backbone.input, keras.layers.Dense(3, name="beans")(backbone.output))
+    converted = convert(save(tuned, tmp_path / "theirs.keras"), model="xception")
+    assert "beans/kernel is read as predictions/kernel" in converted.notes
+    x = torch.randn(1, 3, 71, 71, generator=torch.Generator().manual_seed(0))
+    ours = build_model(converted.info, converted.weights)
+    with torch.no_grad():
+        assert_close(ours(x), tuned(x.permute(0, 2, 3, 1).contiguous(), training=False))
 
 
 def write_old_form(path: Path, layers: dict[str, dict[str, np.ndarray]]) -> Path:
