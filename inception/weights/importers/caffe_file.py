@@ -27,6 +27,8 @@ BLOB_OLD_SHAPE, BLOB_DATA, BLOB_SHAPE, BLOB_DOUBLES = (1, 2, 3, 4), 5, 7, 8
 SHAPE_DIM = 1
 PARTS = ("weight", "bias")  # of a convolution's or a linear layer's blobs
 
+LONGEST_NAME, MOST_BLOBS, LARGEST_RANK = 4096, 8, 8  # the networks we read have two blobs a layer
+
 
 def read_caffemodel(path: Path) -> dict[str, Tensor]:
     """Blobs as ``layer/weight`` and ``layer/bias``, views of the mapped file.
@@ -39,6 +41,8 @@ def read_caffemodel(path: Path) -> dict[str, Tensor]:
         for number, value in fields(map_file(path)):
             if number in NAME:
                 name, blobs = _layer(submessage(value), NAME[number], BLOBS[number])
+                if len(name) > LONGEST_NAME or len(blobs) > MOST_BLOBS:
+                    raise Damaged(f"{name[:40]}: {len(blobs):,} blobs")
                 for i, blob in enumerate(blobs):
                     part = PARTS[i] if i < len(PARTS) else f"blob {i}"
                     tensors[f"{name}/{part}"] = _blob(blob, name)
@@ -87,7 +91,10 @@ def floats(pieces: Sequence[memoryview], shape: Sequence[int], name: str) -> Ten
 
 def _shape(message: memoryview) -> list[int]:
     dims: list[Value] = [value for number, value in fields(message) if number == SHAPE_DIM]
-    return [size for value in dims for size in varints(value)]
+    shape = [size for value in dims for size in varints(value)]
+    if len(shape) > LARGEST_RANK:
+        raise Damaged("a shape that no blob has")
+    return shape
 
 
 def _without_ones(shape: list[int]) -> list[int]:

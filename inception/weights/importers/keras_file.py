@@ -61,7 +61,7 @@ def read_h5(
         with h5py.File(source, "r") as file:
             size = path.stat().st_size
             found = _datasets(file, path, names or {})
-            return _renumbered({name: _read(dataset, path, size) for name, dataset in found})
+            return _renumbered(_read_all(found, path, size))
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: a damaged HDF5 file ({error})") from error
 
@@ -171,6 +171,19 @@ def _groups(file: h5py.File, path: Path) -> Iterator[tuple[h5py.Group, dict[str,
                 datasets[name] = child
         if datasets:
             yield group, datasets
+
+
+def _read_all(
+    datasets: Iterable[tuple[str, h5py.Dataset]], path: Path, size: int
+) -> dict[str, Tensor]:
+    """All of them, which together take no more than the file: links can name one many times."""
+    tensors, left = {}, size
+    for name, dataset in datasets:
+        left -= dataset.nbytes
+        if left < 0:
+            raise InputError(f"{path}: at {name} it claims more values than the file holds")
+        tensors[name] = _read(dataset, path, size)
+    return tensors
 
 
 def _read(dataset: h5py.Dataset, path: Path, size: int) -> Tensor:

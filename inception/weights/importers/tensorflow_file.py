@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,8 @@ MAGIC = bytes.fromhex("57fb808b247547db")  # the last bytes of a table
 FOOTER, TRAILER = 48, 5  # bytes of a table; after each block: its compression and a checksum
 FLOAT = 1  # the number of float32 among TensorFlow's types
 LARGEST_RANK, LARGEST_SIZE, LONGEST_KEY = 8, 1 << 40, 4096
+MOST_ENTRIES, LONGEST_KEYS = 1 << 17, 1 << 24  # of a table; the longest of ours has 908
+MOST_PIECES = 1 << 16  # of a tensor whose values are kept one by one
 EMPTY = memoryview(b"")
 
 
@@ -60,13 +64,23 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
 
 
 def _table(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    """Keys and values of a table, in order: TensorFlow's and LevelDB's format."""
+    """Keys and values of a table, in order: TensorFlow's and LevelDB's format.
+
+    Raises:
+        Damaged: it breaks off, or gives more than it holds by telling the same bytes again.
+    """
     footer = cut(data, len(data) - FOOTER, FOOTER)
     _, position = _handle(footer, 0)
     (start, size), _ = _handle(footer, position)
+    entries = told = keys = 0
     for _, handle in _block(data, start, size):
         (start, size), _ = _handle(handle, 0)
-        yield from _block(data, start, size)
+        told += size
+        for key, value in _block(data, start, size):
+            entries, keys = entries + 1, keys + len(key)
+            if told > len(data) or entries > MOST_ENTRIES or keys > LONGEST_KEYS:
+                raise Damaged("it tells the same bytes again and again")
+            yield key, value
 
 
 def _handle(data: memoryview, position: int) -> tuple[tuple[int, int], int]:
@@ -134,6 +148,7 @@ def _second_form(entries: list[tuple[bytes, memoryview]], path: Path) -> dict[st
     if not isinstance(shards, int) or not shards or head.get(2, 0) != 0:
         raise Damaged("its header names no shards, or is of a big-endian machine")
     data: dict[int, memoryview] = {}
+    told: Counter[int] = Counter()
     for key, value in entries:
         if key == b"":
             continue
@@ -150,6 +165,9 @@ def _second_form(entries: list[tuple[bytes, memoryview]], path: Path) -> dict[st
         start, size = (entry.get(n, 0) for n in (4, 5))
         if not isinstance(start, int) or not isinstance(size, int):
             raise Damaged(f"{name} has no place")
+        told[shard] += size
+        if told[shard] > len(data[shard]):
+            raise Damaged(f"{name} lies where others do")
         shape = _shape(submessage(entry.get(2, EMPTY)))
         tensors[name] = _floats(cut(data[shard], start, size), shape, name)
     return tensors
@@ -168,12 +186,15 @@ def read_graph(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         InputError: the file is no graph, or is damaged.
     """
-    tensors, nodes = {}, {}
+    tensors: dict[str, Tensor] = {}
+    nodes: dict[str, Any] = {}
     try:
         for number, value in fields(map_file(path)):
             if number != 1:
                 continue
             name, operation, attributes = _node(submessage(value))
+            if len(tensors) + len(nodes) > MOST_ENTRIES:
+                raise Damaged(f"more than {MOST_ENTRIES:,} nodes")
             if operation != "Const":
                 nodes[name] = {"op": operation, **_attributes(attributes)}
                 continue
@@ -235,7 +256,10 @@ def _tensor(message: memoryview, name: str) -> Tensor | None:
 
 def _values(message: memoryview, shape: list[int], name: str) -> Tensor:
     """The floats of a TensorProto: raw, one by one, or one for all."""
-    pieces = [submessage(value) for number, value in fields(message) if number in (4, 5)]
+    found = (submessage(value) for number, value in fields(message) if number in (4, 5))
+    pieces = list(islice(found, MOST_PIECES + 1))
+    if len(pieces) > MOST_PIECES:
+        raise Damaged(f"{name} is in more than {MOST_PIECES:,} pieces")
     data = pieces[0] if len(pieces) == 1 else memoryview(bytearray(b"".join(pieces)))
     if len(data) == 4 and math.prod(shape) > 1:
         return _floats(data, [1], name).expand(tuple(shape))

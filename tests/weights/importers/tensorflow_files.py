@@ -37,9 +37,24 @@ def table(entries: dict[bytes, bytes]) -> bytes:
             waiting = {}
     if waiting:
         index[max(waiting)] = flush(waiting)
-    meta, root = flush({}), flush(index)
-    footer = (meta + root).ljust(40, b"\0") + struct.pack("<Q", MAGIC)
-    return bytes(out) + footer
+    return table_of(index, bytes(out))
+
+
+def block(entries: dict[bytes, bytes]) -> tuple[bytes, bytes]:
+    """A block at the start of a file, and the handle to it."""
+    data = _block(entries)
+    return data + b"\0" + bytes(4), varint(0) + varint(len(data))
+
+
+def table_of(index: dict[bytes, bytes], blocks: bytes) -> bytes:
+    """A table of written blocks, whose index has a handle for each."""
+    out = bytearray(blocks)
+    handles = b""
+    for block in ({}, index):
+        data = _block(block)
+        handles += varint(len(out)) + varint(len(data))
+        out += data + b"\0" + bytes(4)
+    return bytes(out) + handles.ljust(40, b"\0") + struct.pack("<Q", MAGIC)
 
 
 def _block(entries: dict[bytes, bytes]) -> bytes:
@@ -73,15 +88,17 @@ def first_form(arrays: Arrays) -> bytes:
     return table(entries)
 
 
-def second_form(arrays: Arrays, prefix: Path, *, shards: int = 1) -> Path:
-    """An index and its data, in one shard or several; gives the index."""
+def second_form(arrays: Arrays, prefix: Path, *, shards: int = 1, overlap: bool = False) -> Path:
+    """An index and its data, in one shard or several, each or all at the start; gives the index."""
     data = [bytearray() for _ in range(shards)]
     entries = {b"": message((1, shards), (3, message((1, 1))))}
     for i, (name, array) in enumerate(arrays.items()):
         shard = i % shards
-        place = [(3, shard), (4, len(data[shard])), (5, array.nbytes)]
+        place = [(3, shard), (4, 0 if overlap else len(data[shard])), (5, array.nbytes)]
         shape = (2, shape_proto(array.shape))
         entries[name.encode()] = message((1, FLOAT), shape, *place, (6, 0.0))
+        if overlap:
+            data[shard].clear()
         data[shard] += array.tobytes()
     step = message((1, 9), (2, b""), (5, 8))  # an int64
     entries[b"global_step"] = step

@@ -1,6 +1,7 @@
 """Files with a few bytes changed, lost or added are read, or refused in one line; nothing else."""
 
 import io
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow_files
 import torch
+from foreign import message
 from safetensors.torch import save
 
 from inception.errors import InputError
@@ -107,3 +109,62 @@ def test_a_damaged_index_is_read_or_refused(tmp_path: Path) -> None:
             open_file(path)
         except InputError as error:
             assert str(error)
+
+
+def one_block_many_times() -> bytes:
+    block, handle = tensorflow_files.block({f"v{i:04}".encode(): b"" for i in range(1000)})
+    return tensorflow_files.table_of({f"k{i:04}".encode(): handle for i in range(2000)}, block)
+
+
+def long_keys() -> bytes:
+    """Keys of 4,000 characters that differ in the last: three bytes and a few each."""
+    return tensorflow_files.table({b"v" * 4000 + f"{i:06}".encode(): b"" for i in range(9000)})
+
+
+def many_variables_in_one_place(folder: Path) -> Path:
+    arrays = {f"v{i}": np.ones(1000, np.float32) for i in range(50)}
+    path = tensorflow_files.second_form(arrays, folder / "m.ckpt", overlap=True)
+    return path
+
+
+def hard_links() -> bytes:
+    out = io.BytesIO()
+    with h5py.File(out, "w") as file:
+        file["conv2d/kernel:0"] = np.ones((256, 1024), np.float32)
+        for i in range(1000):
+            file[f"conv2d_{i + 1}/kernel:0"] = file["conv2d/kernel:0"]
+    return out.getvalue()
+
+
+def blobs_of_a_long_name() -> bytes:
+    blob = message((7, message((1, b"\1"))), (5, bytes(4)))
+    return message((100, message((1, "n" * 9000), *[(7, blob)] * 2000)))
+
+
+AMPLIFYING: dict[str, Callable[[], bytes]] = {
+    "block.ckpt": one_block_many_times,
+    "keys.ckpt": long_keys,
+    "links.h5": hard_links,
+    "name.caffemodel": blobs_of_a_long_name,
+    "rank.caffemodel": lambda: message(
+        (100, message((1, "a"), (7, message((7, message((1, b"\1" * 9000))), (5, bytes(4))))))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", AMPLIFYING)
+def test_a_file_cannot_give_more_than_it_holds(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(AMPLIFYING[name]())
+    assert path.stat().st_size < 3_000_000
+    tracemalloc.start()
+    with pytest.raises(InputError):
+        open_file(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40_000_000
+
+
+def test_variables_do_not_share_their_values(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="lies where others do"):
+        open_file(many_variables_in_one_place(tmp_path))
