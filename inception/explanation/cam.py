@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from inception.data.crops import Box, seen, views
+from inception.data.crops import seen, views
 from inception.data.images import Picture
-from inception.errors import InputError, unknown
+from inception.errors import InputError
+from inception.explanation.answer import Explanation, class_index
 from inception.explanation.grid import cells
 from inception.models.shapes import Position, Shape, Windows, end, pair, pool_windows
 from inception.models.spec import (
@@ -33,29 +34,6 @@ from inception.runtime import create_engine
 from inception.runtime.linear import Affine, read_affines
 from inception.runtime.program import PROBABILITIES, STEP, Floats, ResponseNorm
 from inception.weights.model_file import read_info
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """A picture's answer, and where in it the logits of some classes come from.
-
-    Attributes:
-        classes: indices of the classes that are explained.
-        maps: ``[classes, h, w]`` over ``grid``; a class's logit is its map's mean plus its bias.
-        biases: ``[classes]``.
-        logits: ``[all classes]``, before any temperature.
-        probabilities: ``[all classes]``, as prediction gives them.
-        crop: what the network saw, in the picture's own pixels.
-        grid: where the maps lie, their cells in the middle of what they see (``grid.cells``).
-    """
-
-    classes: tuple[int, ...]
-    maps: Floats
-    biases: Floats
-    logits: Floats
-    probabilities: Floats
-    crop: Box
-    grid: Box
 
 
 class ClassActivation:
@@ -108,22 +86,16 @@ class ClassActivation:
         maps, biases, logits = self._tail.maps(values, self._affines, chosen)
         crop = seen(picture.shape[0], picture.shape[1], self.preprocessing)
         grid = cells(self._spec, self._tail.stage, crop)
-        return Explanation(tuple(chosen), maps, biases, logits, probabilities, crop, grid)
+        return Explanation(tuple(chosen), maps, logits, probabilities, crop, grid, biases)
 
+    def compare(self, picture: Picture, first: int | str, second: int | str) -> Explanation:
+        """One map, signed: what speaks for the first class rather than for the second.
 
-def class_index(classes: Sequence[str], wanted: int | str) -> int:
-    """The index of a class given by name or by index.
-
-    Raises:
-        InputError: there is none.
-    """
-    if isinstance(wanted, str):
-        if wanted not in classes:
-            raise unknown("class", wanted, classes)
-        return list(classes).index(wanted)
-    if not 0 <= wanted < len(classes):
-        raise InputError(f"classes are numbered 0 to {len(classes) - 1}; got {wanted}")
-    return wanted
+        Its mean plus its bias is the difference of the two logits.
+        """
+        told = self.explain(picture, [first, second])
+        maps, biases = (v[:1] - v[1:] for v in (told.maps, np.asarray(told.biases)))
+        return replace(told, maps=maps, biases=biases)
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
 ENGINES = ("auto", "torch", "openvino", "onnx")
-PACKAGES = {  # what an engine or precision needs
+PACKAGES = {  # what an engine, a precision or an explanation needs
     "int8": ("nncf",),
     "openvino": ("openvino",),
     "onnx": ("onnx", "onnxruntime"),
+    "explain": ("captum",),
 }
 MODES = ("throughput", "latency")
 Mode = Literal["throughput", "latency"]
