@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +28,9 @@ def models(
     markdown: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write all of them as a page.")
     ] = None,
+    svg: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the network NAME, layer by layer.")
+    ] = None,
     json: JsonOption = None,
 ) -> None:
     """Lists the networks, or shows one stage by stage."""
@@ -42,6 +46,9 @@ def models(
 
         write_text(markdown, page())
         return
+    if svg is not None:
+        _draw(name, image_size, svg)
+        return
     if name is not None:
         spec = get_spec(name)
         counted = cost(spec, image_size)
@@ -55,6 +62,20 @@ def models(
     write_json([_summary(c) for c in costs], json)
     if json != "-":
         console().print(_all_table(costs))
+
+
+def _draw(name: str | None, image_size: int | None, path: Path) -> None:
+    from inception.diagram import diagram
+    from inception.files import write_text
+    from inception.models import get_spec
+    from inception.models.cost import cost
+
+    if name is None:
+        raise InputError("--svg draws one network: inception models NAME --svg FILE")
+    spec = get_spec(name)
+    size = cost(spec, image_size).image.height  # says so where that is too small
+    preprocessing = replace(spec.preprocessing, size=size)
+    write_text(path, diagram(replace(spec, preprocessing=preprocessing)))
 
 
 def compare(
