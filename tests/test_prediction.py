@@ -1,6 +1,7 @@
 """What is a MODEL, and predictions whose probabilities are known by hand."""
 
 import io
+import json
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ import pytest
 import torch
 from PIL import Image
 
-from inception import Predictor, create_model, load
+from inception import Predictor, create_model, evaluate, load
+from inception.data.datasets import Dataset
 from inception.errors import InputError
 from inception.models.spec import CLASSES, Flatten, Linear, Pool, Spec
 from inception.prediction import Label, Prediction, check_paths, find_model, is_model
 from inception.preprocessing import Preprocessing
-from inception.weights.model_file import ModelInfo, save_model
+from inception.runtime import Floats
+from inception.weights.model_file import ModelInfo, read_info, save_model
 
 CLASS_NAMES = ("red", "green", "blue")
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
@@ -229,3 +232,93 @@ def test_fast_decoding_shows_the_network_nearly_the_same(model: Path, tmp_path: 
     assert [t.label for t in other.top] == [t.label for t in one.top]
     for a, b in zip(one.top, other.top, strict=True):
         assert a.probability == pytest.approx(b.probability, abs=0.005)
+
+
+def test_pillows_pictures_are_read_as_their_files_are(predictor: Predictor, place: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    noise = np.random.default_rng(0).integers(0, 256, (20, 9, 3), dtype=np.uint8)
+    made = Image.fromarray(noise)
+    made.save(place / "4-turned.png", exif=exif)
+    made.convert("P").save(place / "5-palette.png", transparency=3)
+    made.convert("I;16").save(place / "6-grey.png")
+    paths = sorted(place.glob("*.png"))
+    opened = [Image.open(path) for path in paths]
+    got = predictor.predict(opened)
+    assert [p.top for p in got] == [p.top for p in predictor.predict(paths)]
+    assert predictor.predict(opened[0])[0].top == got[0].top
+    assert predictor.predict(opened[3])[0].top == got[3].top  # it was not turned itself
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_a_place_without_pictures_among_others_is_told_and_the_others_go_on(
+    predictor: Predictor, place: Path, at: int
+) -> None:
+    (place / "empty").mkdir()
+    given = [place / "1-blue.png", place / "2-red.png"]
+    given.insert(at, place / "empty")
+    got = predictor.predict(given)
+    assert [p.path for p in got] == [str(path) for path in given]
+    assert (got[at].error or "").startswith("no pictures in")
+    assert [p.top[0].label for p in got if p.top] == ["blue", "red"]
+
+
+def write_ensemble(folder: Path, model: Path, members: int, finished: int) -> Path:
+    """Members that are sure of red, a little of green, and so on, one after the other."""
+    info = read_info(model / "model.safetensors")
+    for number in range(1, members + 1):
+        weights = load(model).network.state_dict()
+        weights["classifier.linear.linear.bias"][(number - 1) % 3] += number
+        save_model(folder / f"member-{number}" / "model.safetensors", weights, info)
+    plan = {"data": "", "members": [{}] * members, "finished": [{}] * finished}
+    (folder / "ensemble.json").write_text(json.dumps(plan))
+    return folder
+
+
+def test_an_ensemble_answers_with_the_mean_of_its_members(
+    model: Path, place: Path, tmp_path: Path
+) -> None:
+    folder = write_ensemble(tmp_path / "three", model, 3, 3)
+    assert is_model(folder)
+    members = [
+        Predictor(folder / f"member-{n}", threads=1).predict(place, top=3) for n in (1, 2, 3)
+    ]
+    for together, *each in zip(Predictor(folder).predict(place, top=3), *members, strict=True):
+        for label in together.top:
+            own = [t.probability for p in each for t in p.top if t.label == label.label]
+            assert len(own) == 3 and label.probability == pytest.approx(np.mean(own), abs=1e-6)
+
+
+@pytest.mark.parametrize("engine", ["auto", "torch"])
+def test_an_ensemble_predicts_what_evaluate_measures(
+    model: Path, place: Path, tmp_path: Path, engine: str
+) -> None:
+    folder = write_ensemble(tmp_path / "three", model, 3, 3)
+    pictures = tmp_path / "pictures"
+    for name in CLASS_NAMES:
+        (pictures / name).mkdir(parents=True)
+        picture(name).save(pictures / name / "1.png")
+    seen = {}
+
+    def observe(dataset: Dataset, index: int, probabilities: Floats) -> None:
+        seen[dataset.path(index)] = probabilities
+
+    result = evaluate(folder, pictures, engine=engine, threads=1, observe=observe)
+    assert result.models == tuple(str(folder / f"member-{n}") for n in (1, 2, 3))
+    for p in Predictor(folder, engine, threads=1).predict(pictures, top=3):
+        for label in p.top:
+            assert label.probability == pytest.approx(seen[p.path][label.index], abs=1e-6)
+
+
+def test_an_ensemble_that_cannot_answer_says_why(model: Path, tmp_path: Path) -> None:
+    folder = write_ensemble(tmp_path / "two", model, 2, 1)
+    with pytest.raises(InputError, match=r"1 of 2 members of .* are trained; go on: inception tr"):
+        Predictor(folder)
+    with pytest.raises(InputError, match=r"is an ensemble, of runs: give one, .*member-1"):
+        find_model(folder)
+    (folder / "ensemble.json").write_text("[]")
+    with pytest.raises(InputError, match="not an ensemble's plan"):
+        Predictor(folder)
+    whole = write_ensemble(tmp_path / "whole", model, 2, 2)
+    with pytest.raises(InputError, match="--exit-confidence is of one model"):
+        Predictor(whole, exit_confidence=0.5)

@@ -146,10 +146,12 @@ def _after(
 
 
 def _models_and_data(arguments: Sequence[str]) -> tuple[list[str], str]:
+    from inception.prediction import find_members
+
     *models, data = arguments
     if not models:
         raise InputError(f"a model and a data set are needed: inception evaluate MODEL... {data}")
-    return models, data
+    return [str(member) for name in models for member in find_members(name)], data
 
 
 def _check_options(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Protocol, TextIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Protocol, TextIO
 
 import typer
 
@@ -20,11 +23,15 @@ from inception.cli.output import (
     ThreadsOption,
     say,
 )
-from inception.text import csv_line, json_text
+from inception.text import csv_line, encoding, json_text
 
 if TYPE_CHECKING:
     from inception.prediction import Prediction
 
+WEIGHTS = {  # endings of other programs' models
+    *(".bin", ".caffemodel", ".ckpt", ".h5", ".hdf5", ".index", ".keras", ".meta", ".npz"),
+    *(".pb", ".pickle", ".pkl", ".pt", ".pth", ".t7", ".tflite"),
+}
 
 FastDecodeOption = Annotated[
     bool,
@@ -44,8 +51,9 @@ def predict(
         list[str],
         typer.Argument(
             metavar="[MODEL] PATH",
-            help="A .safetensors file or run folder (cats-and-dogs where left out), then "
-            "pictures: files, folders, globs, tars, or - for a list of files on standard input.",
+            help="A .safetensors file, a run's or an ensemble's folder (cats-and-dogs where left "
+            "out), then pictures: files, folders, globs, tars, or - for a list of files "
+            "on standard input.",
         ),
     ],
     top: Annotated[int, typer.Option(min=1, help="Classes to give for each picture.")] = 5,
@@ -101,28 +109,67 @@ def predict(
 
 
 def _model_and_paths(arguments: list[str]) -> tuple[str, list[str]]:
-    """The MODEL and the pictures; the shipped model where the first argument is none."""
+    """The MODEL and the pictures; the shipped model where the first argument is one of those."""
     from inception.errors import InputError
-    from inception.prediction import SHIPPED, check_paths, find_model, is_model
+    from inception.prediction import SHIPPED, check_paths, find_members, find_model, is_model
 
     model, paths = arguments[0], arguments[1:]
     if not is_model(model):
+        _check_pictures(model)
         model, paths = SHIPPED, arguments
         check_paths(path for path in paths if path != "-")
         say(f"no MODEL given: taking {SHIPPED}, which comes with inception", err=True)
-    find_model(model)
+    for member in find_members(model):
+        find_model(member)
     if not paths:
         raise InputError(f"no pictures given: inception predict {model} PICTURES")
     check_paths(path for path in paths if path != "-")
     return model, paths
 
 
+def _check_pictures(name: str) -> None:
+    """Raises ``InputError`` for a first argument that is neither MODEL nor pictures."""
+    from inception.data.images import EXTENSIONS
+    from inception.data.tars import COMPRESSED
+    from inception.errors import InputError, command
+
+    path = Path(name)
+    ending = path.suffix.lower()
+    if name == "-" or path.is_dir() or ending in (*EXTENSIONS, *COMPRESSED, ".tar"):
+        return
+    if any(sign in name for sign in "*?[") or (path.exists() and not ending):
+        return
+    if not path.exists():
+        raise InputError(
+            f"no such model, nor such file or folder: {name}; `inception weights list` has tags"
+        )
+    if ending in WEIGHTS:
+        convert = command("weights", "convert", name, "--as")
+        raise InputError(
+            f"{name} is another program's model; make it ours first: {convert} NETWORK --out "
+            f"{path.stem}.safetensors"
+        )
+    raise InputError(f"{name} is neither a MODEL nor a picture; for a list of files use -")
+
+
 def _pictures(paths: list[str]) -> Iterator[str]:
     for path in paths:
         if path == "-":
-            yield from (line.strip() for line in sys.stdin if line.strip())
+            yield from listed(sys.stdin.buffer)
         else:
             yield path
+
+
+def listed(file: BinaryIO) -> Iterator[str]:
+    """The names in a list, one a line, in UTF-8, UTF-16 or bytes of their own."""
+    first = file.readline()
+    lines: Iterable[bytes] = chain([first.removeprefix(codecs.BOM_UTF8)], file)
+    if not (announced := encoding(first)).startswith("utf-8"):
+        whole = (first + file.read()).decode(announced, "replace")
+        lines = (os.fsencode(line) for line in whole.splitlines())
+    for line in lines:
+        if name := os.fsdecode(line).rstrip("\r\n"):
+            yield name
 
 
 def _opened(name: str, files: ExitStack) -> TextIO:

@@ -58,7 +58,7 @@ class UnreadableImageError(InputError):
 
 
 def read_image(
-    source: bytes | str | Path,
+    source: bytes | str | Path | Image.Image,
     *,
     name: str | None = None,
     max_pixels: int | None = None,
@@ -70,7 +70,7 @@ def read_image(
     of an animation taken. CMYK, palette, grey and other modes become RGB.
 
     Args:
-        source: encoded bytes, or the path of a file.
+        source: encoded bytes, the path of a file, or an open picture of Pillow's.
         name: what errors call the picture; the path by default.
         max_pixels: larger pictures are refused before they are decoded; by default
             ``$INCEPTION_MAX_PIXELS``, else 89,478,485. Pillow's own limit is raised where it is
@@ -81,9 +81,11 @@ def read_image(
     Raises:
         UnreadableImageError: not a picture, truncated, broken or too large.
     """
-    name = name or ("picture" if isinstance(source, bytes) else str(source))
+    name = name or (str(source) if isinstance(source, str | Path) else "picture")
     limit = default_max_pixels() if max_pixels is None else max_pixels
     try:
+        if isinstance(source, Image.Image):
+            return _rgb(ImageOps.exif_transpose(source))
         data = source if isinstance(source, bytes) else read_bytes(Path(source))
         with _open(data, limit) as image:
             if least_side is not None and image.mode == "RGB":

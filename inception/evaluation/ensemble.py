@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 
 from inception.errors import InputError
-from inception.prediction import find_model
+from inception.prediction import check_same_classes, find_members, find_model
 from inception.runtime import create_engine
 from inception.runtime.pipeline import Member
 from inception.weights.model_file import ModelInfo, read_info
@@ -43,12 +42,13 @@ class Ensemble:
 
 
 def find_ensemble(models: Models) -> Ensemble:
-    """The files of a MODEL (``prediction.find_model``) or of a list of them.
+    """The files of a MODEL (``prediction.find_model``) or of a list of them; ensembles unfold.
 
     Raises:
         InputError: none given, no such model, or classes that differ.
     """
-    names = [models] if isinstance(models, str | Path) else list(models)
+    given = [models] if isinstance(models, str | Path) else list(models)
+    names = [member for name in given for member in find_members(name)]
     if not names:
         raise InputError("an ensemble needs at least one model")
     paths = [find_model(name) for name in names]
@@ -56,14 +56,3 @@ def find_ensemble(models: Models) -> Ensemble:
     for name, info in zip(names, infos, strict=True):
         check_same_classes(infos[0].classes, info.classes, str(names[0]), str(name))
     return Ensemble(tuple(map(str, names)), tuple(paths), tuple(infos))
-
-
-def check_same_classes(first: Sequence[str], second: Sequence[str], a: str, b: str) -> None:
-    """Raises ``InputError`` where models ``a`` and ``b`` differ in classes; it names the first."""
-    for number, (one, other) in enumerate(zip_longest(first, second)):
-        if one != other:
-            has, but = ("no such class" if c is None else repr(c) for c in (one, other))
-            raise InputError(
-                f"models answer together only with the same classes in the same order: "
-                f"class {number} is {has} in {a}, {but} in {b}"
-            )

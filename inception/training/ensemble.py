@@ -11,12 +11,11 @@ from typing import Any
 
 from inception.errors import InputError, command
 from inception.files import write_text
+from inception.prediction import ENSEMBLE as PLAN
 from inception.training.config import TrainConfig
 from inception.training.folder import CONFIG
 from inception.training.loop import Reports
 from inception.training.run import RunStart, RunSummary, is_main_process, train
-
-PLAN = "ensemble.json"
 
 
 @dataclass(frozen=True)
