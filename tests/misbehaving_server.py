@@ -27,6 +27,7 @@ class Server(ThreadingHTTPServer):
         self.ranges = True
         self.version = ""  # the ETag
         self.sending: Callable[[], None] = lambda: None
+        self.raw = b""  # an answer of one's own, sent as it is
 
     def url(self, path: str = FILE) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}{path}"
@@ -38,7 +39,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         server, wanted = self.server, self.headers.get("Range", "")
         server.asked.append((self.path, wanted))
-        if self.path == "/moved.bin":
+        if server.raw:
+            self.wfile.write(server.raw)
+            self.close_connection = True
+        elif self.path == "/moved.bin":
             self.send_response(302)
             self.send_header("Location", "/weights.bin")
             self.end_headers()
@@ -78,6 +82,8 @@ def serving() -> Iterator[Server]:
     with Server() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from misbehaving_server import CONTENT, FILE, Server, serving
 
+from inception import downloads
 from inception.downloads import Checksum, download
 from inception.errors import InputError
 
@@ -265,3 +266,135 @@ def test_a_folder_that_cannot_be_written_is_named(server: Server, tmp_path: Path
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(InputError, match="cannot write"):
         download([server.url()], tmp_path / "file" / "weights.bin")
+
+
+def answer(status: str, *headers: str, body: bytes = CONTENT) -> bytes:
+    head = "\r\n".join([f"HTTP/1.1 {status}", *headers, "", ""])
+    return head.encode("latin-1") + body
+
+
+def chunks(*sizes: str, body: bytes = b"x" * 10) -> bytes:
+    data = b"".join(size.encode() + b"\r\n" + body + b"\r\n" for size in sizes)
+    return answer("200 OK", "Transfer-Encoding: chunked", body=data)
+
+
+LENGTH = f"Content-Length: {len(CONTENT)}"
+WRONG = {  # answers that bring no whole file, and what is told of them
+    "204": (answer("204 No Content", body=b""), "HTTP status 204"),
+    "202": (answer("202 Accepted", LENGTH), "HTTP status 202"),
+    "unasked 206": (
+        answer("206 Partial Content", "Content-Range: bytes 0-9/700000", "Content-Length: 10"),
+        "HTTP status 206",
+    ),
+    "short": (answer("200 OK", LENGTH, body=CONTENT[:-1]), "was cut after 699,999 of 700,000"),
+    "no length": (answer("200 OK"), "does not say how long"),
+    "empty": (answer("200 OK", "Content-Length: 0", body=b""), "an empty file"),
+    "two lengths": (answer("200 OK", LENGTH, "Content-Length: 5"), "Content-Length is no number"),
+    "huge": (answer("200 OK", "Content-Length: 999999999999"), "it claims 999,999,999,999 bytes"),
+    "cut chunk": (chunks("a", "ff"), "IncompleteRead"),
+    "no last chunk": (chunks("a"), "IncompleteRead"),
+    "bad chunk": (chunks("a", "zz", "0"), "IncompleteRead"),
+    "no HTTP": (b"SSH-2.0-OpenSSH_9.2\r\n", "SSH-2.0"),
+    "no answer": (b"\r\n", "."),
+    "long reason": (answer("500 " + 9999 * "x"), "HTTP status 500 x{100}…"),
+    "long header": (answer("200 OK", "X: " + 70_000 * "x"), "."),
+    "many headers": (answer("200 OK", *200 * ["X: y"]), "."),
+    "endless redirect": (answer("302 Found", "Location: /weights.bin", body=b""), "302"),
+} | {
+    f"length {text[:9]}": (answer("200 OK", f"Content-Length: {text}"), "Length is no number")
+    for text in ("abc", "-5", "1e3", "\xb2", "0x10", "", "9" * 5000)
+} | {
+    f"to {place[:12]}": (answer("302 Found", f"Location: {place}", body=b""), ".")
+    for place in ("http://[::1", "http://a:b/", "http://127.0.0.1:99999999/", "http://" + "a" * 99)
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", WRONG)
+@pytest.mark.parametrize("checksum", [None, RIGHT], ids=["unchecked", "checked"])
+def test_a_wrong_answer_is_told_and_the_next_mirror_asked(
+    kind: str, checksum: Checksum | None, server: Server, place: Path
+) -> None:
+    raw, told = WRONG[kind]
+    with serving() as wrong:
+        wrong.raw = raw
+        try:
+            download([wrong.url()], place, checksum=checksum)
+            assert checksum and place.read_bytes() == CONTENT  # whole by its checksum
+            place.unlink()
+        except InputError as error:
+            assert re.search(told, str(error)) and "\n" not in str(error)
+        assert checksum or names(place) == []
+        download([wrong.url(), server.url()], place, checksum=checksum)
+    assert place.read_bytes() == CONTENT and names(place) == ["weights.bin"]
+    wrong.raw = b""
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://", "http://[::1", "http://a b/", "http://127.0.0.1:99999999/", "http://127.0.0.1:x/",
+     "http://" + "a" * 70 + ".org/", "http://\x00/", "http://127.0.0.1:1/\n"],
+)  # fmt: skip
+def test_an_address_that_is_none_is_told_and_the_next_asked(
+    url: str, server: Server, place: Path
+) -> None:
+    with pytest.raises(InputError, match="cannot download"):
+        download([url], place)
+    assert download([url, server.url()], place).read_bytes() == CONTENT
+
+
+def test_a_server_that_gives_a_byte_an_answer_is_given_up(
+    server: Server, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "MOST_ANSWERS", 5)
+    server.cuts = 1000 * [1]
+    with pytest.raises(InputError, match=r"cut after 5 of 700,000 bytes"):
+        download([server.url()], place, checksum=RIGHT)
+    assert len(server.asked) == 5
+
+
+def test_a_server_that_drips_is_given_up(
+    server: Server, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(downloads, "SLOWEST", 1 << 60)
+    with pytest.raises(InputError, match=r"too slow: [\d,]+ bytes in 0 s"):
+        download([server.url()], place)
+    assert names(place) == []
+
+
+def test_a_server_that_never_ends_is_given_up(
+    server: Server, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "MOST_BYTES", 300_000)
+    server.raw = chunks(*10 * ["186a0"], body=bytes(100_000))
+    with pytest.raises(InputError, match="it sends more than 300,000 bytes"):
+        download([server.url()], place)
+    assert names(place) == []
+
+
+@pytest.mark.parametrize("name", [".weights.bin.part", ".weights.bin.0a1b2c3d.part"])
+@pytest.mark.parametrize("kind", ["link", "second name", "dangling", "folder", "pipe"])
+def test_what_was_planted_under_our_names_is_never_written_to(
+    kind: str, name: str, server: Server, place: Path
+) -> None:
+    mine, planted = place.parent / "mine.txt", place.with_name(name)
+    place.parent.mkdir()
+    mine.write_text("precious")
+    if kind == "folder":
+        planted.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(planted)
+    elif kind == "second name":
+        os.link(mine, planted)
+    else:
+        planted.symlink_to(mine if kind == "link" else place.parent / "new.txt")
+    os.utime(planted, (1, 1), follow_symlinks=False)
+    server.cuts = [1000]
+    for checksum in (RIGHT, None):
+        place.unlink(missing_ok=True)
+        try:
+            download([server.url()], place, checksum=checksum)
+        except InputError as error:
+            assert kind == "folder" and "cannot write" in str(error)
+    assert mine.read_text() == "precious" and not (place.parent / "new.txt").exists()
+    assert kind == "folder" or names(place) == ["mine.txt", "weights.bin"]

@@ -94,6 +94,7 @@ def _to_json(done: Pulled) -> dict[str, object]:
         **done.published.to_json(),
         "original": str(done.original),
         "sha256": done.sha256,
+        "verified": done.pin is None,
         "notes": list(done.notes),
     }
 
@@ -102,7 +103,7 @@ def _print_pulled(done: Pulled) -> None:
     published = done.published
     checked = f"checked by {published.checksum}"
     if published.checksum is None:
-        checked = f"nobody published a checksum; its SHA-256 is {done.sha256}"
+        checked = f"unverified, for nobody published a checksum; pinned in {done.pin}"
     say(f"{published.tag}: {done.original}, {done.original.stat().st_size:,} bytes; {checked}")
     for note in done.notes:
         say(f"  {note}")

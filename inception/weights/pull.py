@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import shutil
 import tarfile
 import zipfile
@@ -13,9 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, cast
 
-from inception.downloads import BytesProgress, download, no_progress
+from inception.downloads import BytesProgress, Checksum, download, no_progress
 from inception.errors import InputError
-from inception.files import replacing
+from inception.files import read_text, replacing, write_text
 from inception.weights.catalogue import Published, find_published
 from inception.weights.imagenet import imagenet_names
 from inception.weights.importers.convert import Converted, convert
@@ -33,6 +34,7 @@ class Pulled:
         original: the publisher's.
         notes: what the importer read, dropped or folded.
         sha256: of the publisher's file.
+        pin: where that is kept for the next download, when no publisher gave a checksum.
     """
 
     published: Published
@@ -40,6 +42,7 @@ class Pulled:
     original: Path
     notes: tuple[str, ...]
     sha256: str
+    pin: Path | None = None
 
 
 def pull(tag: str, *, progress: BytesProgress = no_progress) -> Pulled:
@@ -50,14 +53,43 @@ def pull(tag: str, *, progress: BytesProgress = no_progress) -> Pulled:
             hold what it should.
     """
     published = find_published(tag)
-    original = download(
-        published.urls, published.original, checksum=published.checksum, progress=progress
-    )
+    was_here, pin = published.original.exists(), _pin(published)
+    checksum = published.checksum or _pinned(pin)
+    original = download(published.urls, published.original, checksum=checksum, progress=progress)
+    try:
+        converted = _converted(published, original)
+    except InputError as error:
+        if checksum or was_here:
+            raise
+        original.unlink()  # a page of some proxy for example, which would be taken for it again
+        raise InputError(
+            f"{error}; nobody published a checksum, so the file was removed"
+        ) from error
     with original.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    converted = _converted(published, original)
     save_model(published.path, converted.weights, _described(published, converted.info, sha256))
-    return Pulled(published, published.path, original, converted.notes, sha256)
+    if published.checksum is None:
+        write_text(pin, f"{sha256}  {original.name}\n")
+    kept = None if published.checksum else pin
+    return Pulled(published, published.path, original, converted.notes, sha256, kept)
+
+
+def _pin(published: Published) -> Path:
+    return published.original.with_name(f"{published.original.name}.sha256")
+
+
+def _pinned(pin: Path) -> Checksum | None:
+    """What the file was when it was first pulled, in the form of ``sha256sum``.
+
+    Raises:
+        InputError: what lies there is no such line.
+    """
+    if not pin.exists():
+        return None
+    digits = read_text(pin).split(" ")[0].strip()
+    if not re.fullmatch("[0-9a-f]{64}", digits):
+        raise InputError(f"{pin} holds no SHA-256; remove it to pull the file as it is now")
+    return Checksum("sha256", digits, seen=pin)
 
 
 def source_of(published: Published, original: Path) -> Path:

@@ -152,7 +152,36 @@ def test_a_file_that_does_not_hold_the_network_leaves_no_model(
     monkeypatch.setitem(CATALOGUE, TAG, replace(published, checksum=None))
     with pytest.raises(InputError, match=r"missing fc\.bias"):
         pull(TAG)
+    assert cached(published) == []  # elsewise it would be taken for the file again
+    published.original.parent.mkdir(parents=True, exist_ok=True)
+    published.original.write_bytes(server.content)  # laid there by hand: not ours to remove
+    with pytest.raises(InputError, match=r"missing fc\.bias"):
+        pull(TAG)
     assert cached(published) == [f"originals/{TAG}/weights.bin"]
+
+
+def test_what_nobody_published_a_checksum_of_is_pinned_as_it_was_seen(
+    server: Server,
+    published: Published,
+    content: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(CATALOGUE, TAG, replace(published, checksum=None))
+    app(["weights", "pull", TAG], standalone_mode=False)
+    assert "unverified, for nobody published a checksum; pinned in" in capsys.readouterr().out
+    pin = published.original.with_name("weights.bin.sha256")
+    assert pin.read_text() == f"{hashlib.sha256(content).hexdigest()}  weights.bin\n"
+    assert cached(published) == [*WHOLE, f"originals/{TAG}/weights.bin.sha256"]
+    published.original.unlink()
+    server.content = content + b"another file"
+    with pytest.raises(InputError, match=r"was seen before \(remove .*weights.bin.sha256"):
+        pull(TAG)
+    server.content = content
+    assert pull(TAG).pin == pin
+    pin.write_text("<html>")
+    with pytest.raises(InputError, match="holds no SHA-256; remove it"):
+        pull(TAG)
 
 
 @pytest.mark.parametrize("kind", ["tar.gz", "zip"])
