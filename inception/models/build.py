@@ -32,7 +32,7 @@ from inception.models.spec import (
 def build(spec: Spec) -> InceptionNet:
     """The network with fresh weights, drawn from torch's default generator."""
     network = build_empty(spec).to_empty(device="cpu")
-    initialise(network, spec.initialisation)
+    initialise(network, network.logits_layers(), spec.initialisation)
     return network
 
 

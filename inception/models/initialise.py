@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from torch import nn
 
 from inception.models.spec import Initialisation
 
-if TYPE_CHECKING:
-    from inception.models.network import InceptionNet
-
 Weighted = nn.Conv2d | nn.Linear
 
 
-def initialise(network: InceptionNet, scheme: Initialisation) -> None:
+def initialise(network: nn.Module, logits: Iterable[Weighted], scheme: Initialisation) -> None:
     """Draws every weight in place, from torch's default generator.
+
+    ``logits`` are the layers that know the classes: of the classifier and of each head.
 
     ``caffe``: xavier (uniform, fan-in), biases 0.2, those of classifiers 0, as BVLC GoogLeNet.
     ``he``: normal with variance 2 / fan-in, biases 0; classifiers with deviation 0.01.
@@ -32,8 +31,8 @@ def initialise(network: InceptionNet, scheme: Initialisation) -> None:
             nn.init.zeros_(module.bias)
         elif isinstance(module, Weighted):
             _draw(module, scheme)
-    for logits in network.logits_layers():
-        draw_logits(logits, scheme)
+    for layer in logits:
+        draw_logits(layer, scheme)
 
 
 def draw_logits(module: Weighted, scheme: Initialisation) -> None:

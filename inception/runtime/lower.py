@@ -201,13 +201,13 @@ class _Lowering:
     def _multiply(self, layer: Linear, x: str, at: Position, name: str) -> p.Multiply:
         shape = (int(layer.width), math.prod(at.shape))
         weight, bias = self._folded(f"{name}.linear", shape, layer.bias, layer.norm)
-        return p.Multiply(name, (x,), np.ascontiguousarray(weight.T), bias, layer.activation)
+        return p.Multiply(name, (x,), weight.T, bias, layer.activation)
 
     def _folded(
         self, name: str, shape: tuple[int, ...], has_bias: bool, norm: Norm | None
     ) -> tuple[Floats, Floats]:
         """Weight and bias of a layer with its batch norm in them, in float32."""
-        weight = self._take(f"{name}.weight", shape).astype(np.float64)
+        weight: npt.NDArray[Any] = self._take(f"{name}.weight", shape)
         width = shape[:1]
         bias = self._take(f"{name}.bias", width) if has_bias else np.zeros(width)
         if norm is not None:
@@ -216,10 +216,12 @@ class _Lowering:
             scale = 1 / np.sqrt(variance + norm.eps)
             if norm.scale:
                 scale *= self._take(f"{part}.weight", width)
-            weight *= scale.reshape(-1, *[1] * (len(shape) - 1))
+            folded = np.empty(shape, np.float32)  # in float64 piece by piece, not all at once
+            scales = scale.reshape(-1, *[1] * (len(shape) - 1))
+            weight = np.multiply(weight, scales, out=folded, casting="same_kind")
             bias = (bias - self._take(f"{part}.running_mean", width)) * scale
             bias = bias + self._take(f"{part}.bias", width)
-        return weight.astype(np.float32), bias.astype(np.float32)
+        return np.asarray(weight, np.float32), np.asarray(bias, np.float32)
 
     def _pool(self, layer: Pool, x: str, at: Position, name: str) -> str:
         found = pool_windows(layer, at.shape[1:])

@@ -117,7 +117,7 @@ def _node(step: Step, inputs: Sequence[Any]) -> Any:
 
 
 def _constant(values: Floats) -> Any:
-    return ops.constant(values, np.float32)
+    return ops.constant(np.ascontiguousarray(values), np.float32)
 
 
 def _activate(x: Any, kind: ActivationKind | None) -> Any:

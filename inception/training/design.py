@@ -14,6 +14,7 @@ from inception.errors import InputError, unknown
 from inception.machine import available_cores
 from inception.models import create_model, get_spec
 from inception.models.build import build_empty
+from inception.models.check import check
 from inception.models.cost import cost
 from inception.models.network import InceptionNet
 from inception.models.spec import Spec
@@ -44,6 +45,7 @@ def design(config: TrainConfig, num_classes: int) -> tuple[Spec, Path | None]:
         cost(spec, each)  # refuses a size too small for the network
     preprocessing = replace(spec.preprocessing, size=size, crop=config.eval_crop)
     spec = _variant(replace(spec, num_classes=num_classes, preprocessing=preprocessing), config)
+    check(spec)
     # heads hang on features that a cache does not keep
     return replace(spec, aux={}) if config.cached_views else spec, init
 
@@ -144,7 +146,9 @@ def _named_spec(model: str) -> Spec:
         return get_spec(model)
     try:
         return Spec.from_json(json.loads(Path(model).read_text("utf-8")))
-    except (OSError, ValueError) as error:
+    except InputError as error:
+        raise InputError(f"{model}: {error}") from error
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{model}: not a network's description ({error})") from error
 
 
