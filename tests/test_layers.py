@@ -88,6 +88,29 @@ def test_imports_point_one_way(path: Path) -> None:
         assert (part, other) not in NEVER
 
 
+def imported_files(path: Path) -> set[Path]:
+    """Files of our own that a file imports, also inside functions and for types alone."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("inception."):
+            module = PACKAGE.parent / Path(*str(node.module).split("."))
+            found.add(module.with_suffix(".py"))
+            found |= {module / f"{alias.name}.py" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            names = [PACKAGE.parent / Path(*alias.name.split(".")) for alias in node.names]
+            found |= {name.with_suffix(".py") for name in names}
+    return found & set(FILES)
+
+
+def test_no_file_imports_itself_by_way_of_others() -> None:
+    """Inside a part too; what a part's ``__init__`` gathers is left out, as its public face."""
+    waiting = {path: imported_files(path) - {path} for path in FILES if path.stem != "__init__"}
+    while free := [path for path, others in waiting.items() if not others & set(waiting)]:
+        for path in free:
+            del waiting[path]
+    assert not waiting, sorted(path.relative_to(PACKAGE).as_posix() for path in waiting)
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(PACKAGE).as_posix())
 def test_files_and_functions_stay_short(path: Path) -> None:
     text = path.read_text("utf-8")
