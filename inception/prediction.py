@@ -23,7 +23,7 @@ from inception.models import MODELS
 from inception.preprocessing import Preprocessing
 from inception.runtime import Engine, Floats, create_engine
 from inception.runtime.early_exit import create_exit_engine
-from inception.runtime.pipeline import Member, Opinions, ask
+from inception.runtime.pipeline import Member, Opinions, ask, check_finite
 from inception.weights.catalogue import CATALOGUE, pulled
 from inception.weights.model_file import read_info
 
@@ -183,7 +183,7 @@ class Predictor:
         infos = [read_info(path) for path in paths]
         for name, info in zip(names, infos, strict=True):
             check_same_classes(infos[0].classes, info.classes, str(names[0]), str(name))
-        self.classes = infos[0].classes
+        self._names, self.classes = [str(name) for name in names], infos[0].classes
         self.preprocessing: Preprocessing = infos[0].preprocessing
         if exit_confidence is None:
             engines = [create_engine(p, engine, device=device, threads=threads) for p in paths]
@@ -240,6 +240,8 @@ class Predictor:
     ) -> Prediction:
         if isinstance(opinions, UnreadableImageError):
             return Prediction(item.path, (), opinions.reason)
+        for name, told in zip(self._names, opinions.probabilities, strict=True):
+            check_finite(told, name, item.path)
         return Prediction(item.path, self._labels(opinions.probabilities[:, 0].mean(axis=0), top))
 
     def _labels(self, probabilities: Floats, top: int) -> tuple[Label, ...]:

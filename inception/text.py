@@ -63,14 +63,22 @@ def decoded(data: bytes, name: object, *, kind: str = "text file") -> str:
 
 
 def json_text(value: Any, *, indent: int | None = None, into: str = "utf-8") -> str:
-    """JSON with letters as they are, or escaped where one could act or ``into`` cannot hold it."""
+    """JSON with letters as they are, or escaped where one could act or ``into`` cannot hold it.
+
+    Raises:
+        InputError: a number in it is infinite or none, which JSON cannot say.
+    """
+    try:
+        escaped = json.dumps(value, indent=indent, allow_nan=False)
+    except ValueError as error:
+        raise InputError(f"a result has a number that is infinite or none: {error}") from error
     text = json.dumps(value, indent=indent, ensure_ascii=False)
     try:
         text.encode(into)
     except UnicodeEncodeError:
-        return json.dumps(value, indent=indent)
+        return escaped
     harmless = all(line.isprintable() or shown(line) == line for line in text.split("\n"))
-    return text if harmless else json.dumps(value, indent=indent)
+    return text if harmless else escaped
 
 
 def csv_line(cells: Iterable[Any]) -> str:

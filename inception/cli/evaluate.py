@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inception.cli.exits import measure_exits
+from inception.cli.exits import measure_exits, watched
 from inception.cli.output import (
     DeviceOption,
     EngineOption,
@@ -25,10 +24,10 @@ from inception.errors import InputError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from inception.evaluation.calibration import Listener
     from inception.evaluation.evaluate import Evaluation
     from inception.evaluation.grid import Grid
     from inception.evaluation.report import Witness
+    from inception.evaluation.request import Request
 
 MOST_CLASSES = 20  # in the printed confusion matrix
 SEEN = ("all", "train")  # splits that hold pictures which were learnt from
@@ -74,75 +73,73 @@ def evaluate(
     quiet: QuietOption = False,
 ) -> None:
     """Measures a model, or several together, on labelled pictures: top-1, top-5, confusion."""
-    from inception.evaluation.calibration import Listener
     from inception.evaluation.report import Witness
+    from inception.evaluation.request import Request
 
     models, data = _models_and_data(arguments)
     page = report is not None
     stops = exit_confidence is not None
     _check_options(models, grid, crops, csv or plot, page, calibrate, stops)
-    witness, listener = Witness(), Listener()
-    options: dict[str, Any] = {
-        "split": split, "limit": limit, "engine": engine, "batch_size": batch_size,
-        "max_unreadable": max_unreadable, "device": device, "threads": threads,
-    }  # fmt: skip
+    how = Request(split, limit, engine, device, batch_size, threads, max_unreadable)
     if exit_confidence is not None:
         shown: dict[str, Any] = {"json": json, "csv": csv, "plot": plot, "quiet": quiet}
-        return measure_exits(models[0], data, exit_confidence, options, **shown)
-    if not grid:
-        observers = [witness.see] * page + [listener.hear] * calibrate
-        options |= {"crops": crops, "observe": partial(_tell, observers)}
-    result = _measure(models, data, grid, options, quiet=quiet)
+        return measure_exits(models[0], data, exit_confidence, how, **shown)
+    witness = Witness() if page else None
+    result = _measure(models, data, how, None if grid else crops, witness, quiet=quiet)
     _print(result, json, csv, plot, quiet=quiet)
-    _after(result, models, report, witness, listener if calibrate else None, err=json == "-")
-
-
-def _tell(observers: Sequence[Callable[..., None]], *seen: object) -> None:
-    for observer in observers:
-        observer(*seen)
+    if report is not None:
+        _write_report(report, result, witness, err=json == "-")
+    if calibrate:
+        _calibrate(models[0], data, how, quiet=quiet, err=json == "-")
 
 
 def _measure(
-    models: list[str], data: str, grid: bool, options: dict[str, Any], *, quiet: bool
+    models: list[str],
+    data: str,
+    how: Request,
+    crops: int | None,
+    witness: Witness | None,
+    *,
+    quiet: bool,
 ) -> Evaluation | Grid:
-    from inception.cli.output import progress
-    from inception.evaluation.evaluate import evaluate
+    """The grid where there is no number of crops."""
+    from inception.evaluation.evaluate import evaluate_request, no_observer
     from inception.evaluation.grid import evaluate_grid
 
-    measure: Callable[..., Evaluation | Grid] = evaluate_grid if grid else evaluate
-    with progress(quiet=quiet) as bar:
-        task = bar.add_task("evaluating", total=None)
-
-        def told(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        return measure(models, data, **options, progress=told)
+    with watched(how, quiet=quiet) as asked:
+        if crops is None:
+            return evaluate_grid(models, data, asked)
+        observe = witness.see if witness else no_observer
+        return evaluate_request(models, data, asked, crops=crops, observe=observe)
 
 
-def _after(
-    result: Evaluation | Grid,
-    models: list[str],
-    report: Path | None,
-    witness: Witness,
-    listener: Listener | None,
-    *,
-    err: bool,
+def _write_report(
+    folder: Path, result: Evaluation | Grid, witness: Witness | None, *, err: bool
 ) -> None:
-    """Writes the page about the errors and stores the temperature, where asked to."""
-    from inception.evaluation.calibration import calibrate
     from inception.evaluation.grid import Grid
     from inception.evaluation.report import write_report
 
-    if report is not None and not isinstance(result, Grid):
-        say(f"the errors: {write_report(report, result, witness)}", err=err)
-    if listener is not None:
-        c = calibrate(models[0], *listener.all())
+    if witness is not None and not isinstance(result, Grid):
+        say(f"the errors: {write_report(folder, result, witness)}", err=err)
+
+
+def _calibrate(model: str, data: str, how: Request, *, quiet: bool, err: bool) -> None:
+    """Fits and stores the temperatures; prints a line for each exit."""
+    from inception.evaluation.calibration import calibrate
+
+    with watched(how, quiet=quiet, what="calibrating") as asked:
+        told = calibrate(model, data, asked)
+    for c in told.exits:
+        name = f"{c.exit}: " if len(told.exits) > 1 else ""
         say(
-            f"temperature {c.temperature:.3f}, stored in the model: loss {c.loss_before:.4f} to "
-            f"{c.loss_after:.4f}, calibration error {100 * c.error_before:.2f} to "
+            f"{name}temperature {c.temperature:.3f}, stored in the model: loss {c.loss_before:.4f} "
+            f"to {c.loss_after:.4f}, calibration error {100 * c.error_before:.2f} to "
             f"{100 * c.error_after:.2f} points",
             err=err,
         )
+    say(
+        f"fitted to {told.fitted:,} of the pictures, judged on the other {told.held_out:,}", err=err
+    )
 
 
 def _models_and_data(arguments: Sequence[str]) -> tuple[list[str], str]:
@@ -174,6 +171,8 @@ def _check_options(
         raise InputError(f"--grid has crops of its own, 1, 10 and 144; leave out --crops {crops}")
     if not grid and not stops and grid_file:
         raise InputError("--csv and --plot are of the grid; add --grid, or --exit-confidence")
+    if calibrate and crops != 1:
+        raise InputError(f"--calibrate is of one crop of each picture; leave out --crops {crops}")
     if calibrate and len(models) > 1:
         raise InputError("--calibrate is of one model; give one")
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,14 +12,29 @@ from inception.cli.output import say
 
 if TYPE_CHECKING:
     from inception.evaluation.exits import ExitEvaluation
+    from inception.evaluation.request import Request
     from inception.runtime import Engine
+
+
+@contextmanager
+def watched(how: Request, *, quiet: bool, what: str = "evaluating") -> Iterator[Request]:
+    """The request with a progress bar to tell, which stands while the block runs."""
+    from inception.cli.output import progress
+
+    with progress(quiet=quiet) as bar:
+        task = bar.add_task(what, total=None)
+
+        def told(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield replace(how, progress=told)
 
 
 def measure_exits(
     model: str,
     data: str,
     confidence: float,
-    options: dict[str, Any],
+    how: Request,
     *,
     json: str | None,
     csv: Path | None,
@@ -24,19 +42,14 @@ def measure_exits(
     quiet: bool,
 ) -> None:
     """``inception evaluate --exit-confidence``: measures, prints, writes the curve."""
-    from inception.cli.output import progress, write_json
+    from inception.cli.output import write_json
     from inception.drawing import draw_exits
     from inception.evaluation.exits import evaluate_exits
     from inception.files import write_text
     from inception.text import csv_text
 
-    with progress(quiet=quiet) as bar:
-        task = bar.add_task("evaluating", total=None)
-
-        def told(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        result = evaluate_exits(model, data, confidence, **options, progress=told)
+    with watched(how, quiet=quiet) as asked:
+        result = evaluate_exits(model, data, confidence, asked)
     for path, reason in result.unreadable:
         say(f"unreadable: {path}: {reason}", err=True)
     write_json(result.to_json(), json)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inception.errors import InputError
+from inception.evaluation.request import Request
 from inception.prediction import check_same_classes, find_members, find_model
 from inception.runtime import create_engine
 from inception.runtime.pipeline import Member
@@ -34,9 +35,14 @@ class Ensemble:
         """Names in the order of the logits."""
         return self.infos[0].classes
 
-    def open(self, engine: str, *, device: str, threads: int | None) -> tuple[Member, ...]:
-        """Each model in an engine of its own. Raises ``InputError`` as ``create_engine``."""
-        engines = [create_engine(p, engine, device=device, threads=threads) for p in self.paths]
+    def open(self, how: Request, *, expected: int) -> tuple[Member, ...]:
+        """Each model in an engine of its own, for so many squares. Raises as ``create_engine``."""
+        engines = [
+            create_engine(
+                path, how.engine, device=how.device, threads=how.threads, expected=expected
+            )
+            for path in self.paths
+        ]
         pairs = zip(engines, self.infos, strict=True)
         return tuple(Member(engine, info.preprocessing) for engine, info in pairs)
 

@@ -8,38 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from inception.data.datasets import Dataset, open_data
+from inception.data.datasets import Dataset
 from inception.data.images import UnreadableImageError
 from inception.errors import InputError
 from inception.evaluation.ensemble import Models, find_ensemble
 from inception.evaluation.metrics import Labels, Tally
+from inception.evaluation.request import MAX_UNREADABLE, Progress, Request, no_progress
 from inception.preprocessing import Preprocessing
 from inception.runtime import Engine, Floats
-from inception.runtime.pipeline import Member, Opinions, ask
+from inception.runtime.pipeline import Member, Opinions, ask, check_finite
 
-Progress = Callable[[int, int], None]  # pictures done, and in all
 Observer = Callable[[Dataset, int, Floats], None]  # a picture and its ``[classes]`` probabilities
-
-MAX_UNREADABLE = 0.01  # share of pictures that may be unreadable
-
-
-def no_progress(done: int, total: int) -> None:
-    """Tells nobody."""
 
 
 def no_observer(dataset: Dataset, index: int, probabilities: Floats) -> None:
     """Looks away."""
-
-
-@dataclass(frozen=True)
-class Pass:
-    """How the pictures are gone through; the fields are arguments of ``evaluate``."""
-
-    batch_size: int = 64
-    threads: int | None = None
-    max_unreadable: float = MAX_UNREADABLE
-    progress: Progress = no_progress
-    observe: Observer = no_observer
 
 
 class Cell(NamedTuple):
@@ -138,11 +121,23 @@ def evaluate(
     Raises:
         InputError: no such model or data, classes that differ, too many unreadable.
     """
+    how = Request(split, limit, engine, device, batch_size, threads, max_unreadable, progress)
+    return evaluate_request(model, data, how, crops=crops, observe=observe)
+
+
+def evaluate_request(
+    model: Models,
+    data: str | Path,
+    how: Request,
+    *,
+    crops: int = 1,
+    observe: Observer = no_observer,
+) -> Evaluation:
+    """``evaluate``, with what it is asked for in one object."""
     ensemble = find_ensemble(model)
-    dataset = open_data(data).for_evaluation(split).limited(limit).with_classes(ensemble.classes)
-    members = ensemble.open(engine, device=device, threads=threads)
-    how = Pass(batch_size, threads, max_unreadable, progress, observe)
-    return _evaluate(members, dataset, ensemble.names, crops, how)
+    dataset = how.open(data, ensemble.classes)
+    members = ensemble.open(how, expected=crops * len(dataset))
+    return _evaluate(members, dataset, ensemble.names, crops, how, observe)
 
 
 def evaluate_engine(
@@ -152,22 +147,26 @@ def evaluate_engine(
     *,
     models: Sequence[str],
     crops: int = 1,
-    batch_size: int = 64,
     threads: int | None = None,
     max_unreadable: float = MAX_UNREADABLE,
     progress: Progress = no_progress,
 ) -> Evaluation:
     """As ``evaluate`` for one model, with what it opens already open."""
-    how = Pass(batch_size, threads, max_unreadable, progress)
-    return _evaluate([Member(engine, preprocessing)], dataset, models, crops, how)
+    how = Request(threads=threads, max_unreadable=max_unreadable, progress=progress)
+    return _evaluate([Member(engine, preprocessing)], dataset, models, crops, how, no_observer)
 
 
 def _evaluate(
-    members: Sequence[Member], dataset: Dataset, models: Sequence[str], crops: int, how: Pass
+    members: Sequence[Member],
+    dataset: Dataset,
+    models: Sequence[str],
+    crops: int,
+    how: Request,
+    observe: Observer,
 ) -> Evaluation:
     began = time.perf_counter()
     cell = Cell(len(members), crops)
-    tallies, unreadable = tally_cells(members, dataset, [cell], how)
+    tallies, unreadable = tally_cells(members, dataset, models, [cell], how, observe)
     tally = tallies[cell]
     return Evaluation(
         classes=dataset.classes,
@@ -186,14 +185,20 @@ def _evaluate(
 
 
 def tally_cells(
-    members: Sequence[Member], dataset: Dataset, cells: Sequence[Cell], how: Pass
+    members: Sequence[Member],
+    dataset: Dataset,
+    models: Sequence[str],
+    cells: Sequence[Cell],
+    how: Request,
+    observe: Observer = no_observer,
 ) -> tuple[dict[Cell, Tally], tuple[tuple[str, str], ...]]:
     """Counts for each cell, from one pass over the pictures; and the unreadable ones.
 
     A picture's crops run through a network once, whatever the number of cells that use them.
 
     Raises:
-        InputError: crops of that number are not defined, too many unreadable.
+        InputError: crops of that number are not defined, too many unreadable, or an answer of one
+            of the ``models`` that is no number.
     """
     counts = list(dict.fromkeys(cell.crops for cell in cells))
     tallies = {cell: Tally(len(dataset.classes)) for cell in cells}
@@ -210,8 +215,10 @@ def tally_cells(
         if isinstance(opinions, UnreadableImageError):
             unreadable.append((dataset.path(index), opinions.reason))
         else:
+            for name, told_by in zip(models, opinions.probabilities, strict=True):
+                check_finite(told_by, name, dataset.path(index))
             together = _add(tallies, counts, opinions, int(dataset.labels[index]))
-            how.observe(dataset, index, together)
+            observe(dataset, index, together)
         how.progress(done, len(dataset))
     check_unreadable(len(unreadable), len(dataset), unreadable, how.max_unreadable)
     return tallies, tuple(unreadable)

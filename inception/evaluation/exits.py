@@ -13,16 +13,18 @@ import numpy as np
 import numpy.typing as npt
 
 from inception.data.crops import views
-from inception.data.datasets import Dataset, open_data
+from inception.data.datasets import Dataset
 from inception.data.images import Picture, UnreadableImageError
 from inception.data.loading import ordered_map
-from inception.evaluation.evaluate import MAX_UNREADABLE, Progress, check_unreadable, no_progress
+from inception.evaluation.evaluate import check_unreadable
+from inception.evaluation.request import Request
 from inception.machine import available_cores
 from inception.models.exits import exit_costs
 from inception.models.spec import Spec
 from inception.prediction import find_model
 from inception.preprocessing import Preprocessing
 from inception.runtime.early_exit import EarlyExitEngine, create_exit_engine
+from inception.runtime.pipeline import check_finite
 from inception.weights.model_file import read_info
 
 CONFIDENCES = (
@@ -119,20 +121,9 @@ class ExitEvaluation:
 
 
 def evaluate_exits(
-    model: str | Path,
-    data: str | Path,
-    confidence: float,
-    *,
-    split: str | None = None,
-    limit: int | None = None,
-    engine: str = "auto",
-    device: str = "auto",
-    batch_size: int = 64,
-    threads: int | None = None,
-    max_unreadable: float = MAX_UNREADABLE,
-    progress: Progress = no_progress,
+    model: str | Path, data: str | Path, confidence: float, how: Request | None = None
 ) -> ExitEvaluation:
-    """A MODEL that stops early, on a data set; the other arguments are those of ``evaluate``.
+    """A MODEL that stops early, on a data set.
 
     A head answers where its largest probability is above ``confidence``, from 0 to 1. Each picture
     is read once and run twice: stopping early, and to the end.
@@ -140,18 +131,22 @@ def evaluate_exits(
     Raises:
         InputError: as ``evaluate``, or a model without heads.
     """
+    how = how or Request()
     path = find_model(model)
-    opened = create_exit_engine(path, confidence, engine, device=device, threads=threads)
+    opened = create_exit_engine(
+        path, confidence, how.engine, device=how.device, threads=how.threads
+    )
     info = read_info(path)
-    dataset = open_data(data).for_evaluation(split).limited(limit).with_classes(info.classes)
+    dataset = how.open(data, info.classes)
+    threads, batch_size = how.threads or available_cores(), how.batch_size
     side, first = info.preprocessing.size, min(batch_size, len(dataset))
     opened.answer_all(np.zeros((first, side, side, 3), np.uint8))  # the first run is slow
-    seen = _Seen(dataset, opened)
-    for batch in _batches(dataset, info.preprocessing, batch_size, threads or available_cores()):
+    seen = _Seen(str(model), dataset, opened)
+    for batch in _batches(dataset, info.preprocessing, batch_size, threads):
         seen.add(batch)
-        progress(seen.done, len(dataset))
-    check_unreadable(len(seen.unreadable), len(dataset), seen.unreadable, max_unreadable)
-    return seen.evaluation(str(model), opened.spec)
+        how.progress(seen.done, len(dataset))
+    check_unreadable(len(seen.unreadable), len(dataset), seen.unreadable, how.max_unreadable)
+    return seen.evaluation(opened.spec)
 
 
 class _Shown(NamedTuple):
@@ -178,8 +173,8 @@ def _batches(
 class _Seen:
     """Everything said of the pictures so far."""
 
-    def __init__(self, dataset: Dataset, engine: EarlyExitEngine) -> None:
-        self.dataset, self.engine = dataset, engine
+    def __init__(self, model: str, dataset: Dataset, engine: EarlyExitEngine) -> None:
+        self.model, self.dataset, self.engine = model, dataset, engine
         self.done = 0
         self.unreadable: list[tuple[str, str]] = []
         self.seconds, self.full_seconds = 0.0, 0.0
@@ -207,12 +202,15 @@ class _Seen:
         every = self.engine.answer_all(pictures)
         self.seconds += between - began
         self.full_seconds += time.perf_counter() - between
+        for (index, _), told, all_told in zip(good, answers.probabilities, every, strict=True):
+            for said in (told, all_told):
+                check_finite(said, self.model, self.dataset.path(index))
         self._exits.append(answers.exits)
         self._right.append(answers.probabilities.argmax(axis=1) == labels)
         self._sure.append(every.max(axis=2).astype(np.float64))
         self._all_right.append(every.argmax(axis=2) == labels[:, None])
 
-    def evaluation(self, model: str, spec: Spec) -> ExitEvaluation:
+    def evaluation(self, spec: Spec) -> ExitEvaluation:
         """The result."""
         exits, right = np.concatenate(self._exits), np.concatenate(self._right)
         sure, all_right = np.concatenate(self._sure), np.concatenate(self._all_right)
@@ -233,7 +231,7 @@ class _Seen:
         least = 1 / len(self.dataset.classes)  # below it every head is sure, as at 0
         asked = sorted({c for c in CONFIDENCES if c == 0 or c >= least} | {confidence})
         return ExitEvaluation(
-            model=model,
+            model=self.model,
             split=self.dataset.name,
             engine=self.engine.name,
             images=len(right),

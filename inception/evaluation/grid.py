@@ -8,18 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from inception.data.datasets import open_data
 from inception.evaluation.ensemble import Models, find_ensemble
-from inception.evaluation.evaluate import (
-    MAX_UNREADABLE,
-    Cell,
-    Pass,
-    Progress,
-    engine_names,
-    no_progress,
-    tally_cells,
-)
+from inception.evaluation.evaluate import Cell, engine_names, tally_cells
 from inception.evaluation.metrics import Tally
+from inception.evaluation.request import Request
 from inception.models.cost import cost
 
 GRID_CROPS = (1, 10, 144)
@@ -69,36 +61,24 @@ class Grid:
         return [dict(vars(row)) for row in self.rows]
 
 
-def evaluate_grid(
-    models: Models,
-    data: str | Path,
-    *,
-    split: str | None = None,
-    limit: int | None = None,
-    engine: str = "auto",
-    device: str = "auto",
-    batch_size: int = 64,
-    threads: int | None = None,
-    max_unreadable: float = MAX_UNREADABLE,
-    progress: Progress = no_progress,
-) -> Grid:
-    """The first model alone and all together, by 1, 10 and 144 crops; arguments of ``evaluate``.
+def evaluate_grid(models: Models, data: str | Path, how: Request | None = None) -> Grid:
+    """The first model alone and all together, by 1, 10 and 144 crops.
 
     Every network sees each crop once, and every row takes its answers from that.
 
     Raises:
         InputError: as ``evaluate``.
     """
+    how = how or Request()
     ensemble = find_ensemble(models)
-    dataset = open_data(data).for_evaluation(split).limited(limit).with_classes(ensemble.classes)
-    members = ensemble.open(engine, device=device, threads=threads)
+    dataset = how.open(data, ensemble.classes)
+    members = ensemble.open(how, expected=sum(GRID_CROPS) * len(dataset))
     for member in members:  # the first run is slow, and would be counted against the first row
         side = member.preprocessing.size
         member.engine.run(np.zeros((1, side, side, 3), np.uint8))
     numbers = dict.fromkeys((1, len(members)))
     cells = [Cell(number, crops) for number in numbers for crops in GRID_CROPS]
-    how = Pass(batch_size, threads, max_unreadable, progress)
-    tallies, unreadable = tally_cells(members, dataset, cells, how)
+    tallies, unreadable = tally_cells(members, dataset, ensemble.names, cells, how)
     macs = [cost(info.spec).multiply_adds for info in ensemble.infos]
     base = tallies[cells[0]]
     return Grid(

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from inception.data.images import Picture
 from inception.errors import InputError, not_installed, unknown
-from inception.runtime.program import DEFAULT_OUTPUTS, HEAD_OUTPUTS, Floats
+from inception.runtime.program import DEFAULT_OUTPUTS, Floats
 from inception.weights.model_file import is_exported, read_info, read_weights
 
 if TYPE_CHECKING:
@@ -100,7 +100,13 @@ def read_program(model: Path, outputs: Sequence[str] = DEFAULT_OUTPUTS) -> Progr
 
     info, weights = read_info(model), read_weights(model)
     try:
-        return lower(info.spec, weights, outputs, temperature=info.temperature)
+        return lower(
+            info.spec,
+            weights,
+            outputs,
+            temperature=info.temperature,
+            aux_temperatures=info.aux_temperatures,
+        )
     except InputError as error:
         raise InputError(f"{model}: {error}") from error
 
@@ -171,20 +177,11 @@ def _torch_engine(
     model: Path, device: str, threads: int | None, outputs: Sequence[str], expected: int
 ) -> Engine:
     from inception.runtime.torch_engine import TorchEngine  # torch
-    from inception.weights.model_file import load_model
 
     if is_exported(model):
         raise InputError(f"{model} was exported: torch cannot run it; take --engine auto")
-    loaded = load_model(model, aux=any(output.startswith(HEAD_OUTPUTS) for output in outputs))
-    return TorchEngine(
-        loaded.network,
-        outputs,
-        temperature=loaded.info.temperature,
-        device=device,
-        threads=threads,
-        fast=True,
-        expected=expected,
-    )
+    program = read_program(model, outputs)
+    return TorchEngine(program, device=device, threads=threads, fast=True, expected=expected)
 
 
 def _onnx_engine(model: Path, threads: int | None, outputs: Sequence[str]) -> Engine:

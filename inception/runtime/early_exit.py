@@ -156,7 +156,8 @@ def create_exit_engine(
     if not info.spec.aux or not any(name.startswith("aux.") for name in weights):
         raise InputError(without)
     return exit_engine(
-        info.spec, weights, confidence, temperature=info.temperature,
+        info.spec, weights, confidence,
+        temperature=info.temperature, aux_temperatures=info.aux_temperatures,
         engine=engine, device=device, threads=threads,
     )  # fmt: skip
 
@@ -167,13 +168,14 @@ def exit_engine(
     confidence: float,
     *,
     temperature: float = 1.0,
+    aux_temperatures: Mapping[str, float] | None = None,
     engine: str = "torch",
     device: str = "auto",
     threads: int | None = None,
 ) -> EarlyExitEngine:
     """An engine that stops early, of a network and its tensors by name.
 
-    The temperature was fitted to the classifier's logits, so the heads' are left as they are.
+    Every exit has a temperature of its own: the classifier's says nothing of the heads.
 
     Raises:
         InputError: no such device, or weights that do not fit the network.
@@ -183,7 +185,7 @@ def exit_engine(
     def part(program: Program) -> Part:
         return _part(program, engine, device, threads)
 
-    parts = [part(program) for program in parts_of(spec, weights, temperature)]
+    parts = [part(program) for program in parts_of(spec, weights, temperature, aux_temperatures)]
     whole = part(whole_of(spec, weights, temperature)) if confidence >= 1 else None
     return EarlyExitEngine(spec, parts, whole, confidence=confidence, name=engine)
 
@@ -194,11 +196,22 @@ def whole_of(spec: Spec, weights: Weights, temperature: float) -> Program:
     return Program(program.size, program.steps, {TOLD: program.outputs[PROBABILITIES]})
 
 
-def parts_of(spec: Spec, weights: Weights, temperature: float) -> list[Program]:
+def parts_of(
+    spec: Spec,
+    weights: Weights,
+    temperature: float,
+    aux_temperatures: Mapping[str, float] | None = None,
+) -> list[Program]:
     """The network in as many programs as it has exits, each from the one before."""
     *heads, _ = exit_names(spec)
     wanted = [f"{kind}{head}" for head in heads for kind in (AUX, f"{FEATURES}:")]
-    program = lower(spec, weights, [*wanted, PROBABILITIES], temperature=temperature)
+    program = lower(
+        spec,
+        weights,
+        [*wanted, PROBABILITIES],
+        temperature=temperature,
+        aux_temperatures=aux_temperatures,
+    )
     shapes = {stage.name: stage.end.shape for stage in cost(spec).stages}
     parts, start, shape = [], START, None
     for head in heads:

@@ -64,6 +64,7 @@ def lower(
     outputs: Sequence[str] = DEFAULT_OUTPUTS,
     *,
     temperature: float = 1.0,
+    aux_temperatures: Mapping[str, float] | None = None,
 ) -> Program:
     """The program that gives ``outputs`` for pictures of the network's own size.
 
@@ -75,6 +76,7 @@ def lower(
             step gives, by the path of its layer.
         temperature: what the classifier's logits are divided by before the softmax; the output
             ``logits`` is not.
+        aux_temperatures: the same of heads, by their stages; 1 by default.
 
     Raises:
         InputError: no legal network, no such output, or weights that do not fit the network.
@@ -87,7 +89,7 @@ def lower(
     check_outputs([output for output in outputs if not output.startswith(STEP)], known)
     lowering = _Lowering(spec, weights)
     wanted = [h for h in heads if {f"{AUX}{h}", f"{AUX_LOGITS}{h}"} & set(outputs)]
-    values = lowering.network(wanted, temperature)
+    values = lowering.network(wanted, temperature, aux_temperatures or {})
     lowering.check_all_used()
     values |= {f"{STEP}{step.name}": step.name for step in lowering.steps}
     for output in outputs:
@@ -105,7 +107,9 @@ class _Lowering:
         self.steps: list[Step] = []
         self.used: set[str] = set()
 
-    def network(self, heads: Sequence[str], temperature: float) -> dict[str, str]:
+    def network(
+        self, heads: Sequence[str], temperature: float, of_heads: Mapping[str, float]
+    ) -> dict[str, str]:
         """Everything; gives the value of every output by the output's name."""
         spec, values = self.spec, {}
         at = Position(Shape(spec.in_channels, spec.image_size, spec.image_size))
@@ -116,7 +120,8 @@ class _Lowering:
             if stage in heads:
                 logits, _ = self._part(spec.aux[stage], x, at, f"aux.{stage}")
                 values[f"{AUX_LOGITS}{stage}"] = logits
-                values[f"{AUX}{stage}"] = self._softmax(logits, f"{AUX}{stage}", 1.0)
+                heat = of_heads.get(stage, 1.0)
+                values[f"{AUX}{stage}"] = self._softmax(logits, f"{AUX}{stage}", heat)
         values[LOGITS], _ = self._part(spec.classifier, x, at, "classifier")
         values[PROBABILITIES] = self._softmax(values[LOGITS], PROBABILITIES, temperature)
         return values

@@ -14,6 +14,7 @@ import numpy as np
 from inception.data.crops import check_crops, views
 from inception.data.images import Picture, UnreadableImageError
 from inception.data.loading import ordered_map
+from inception.errors import InputError
 from inception.machine import available_cores
 from inception.preprocessing import Preprocessing
 from inception.runtime import Engine, Floats
@@ -125,6 +126,15 @@ def ask(
         told = iter(_opinions(members, cuttings, good, batch_size) if good else ())
         for item, shown in batch:
             yield item, shown if isinstance(shown, UnreadableImageError) else next(told)
+
+
+def check_finite(answers: Floats, model: str, picture: str) -> None:
+    """Raises ``InputError`` where what a model says of a picture is no number."""
+    if not np.isfinite(answers).all():
+        raise InputError(
+            f"{model} answers {picture} with what is no number: its weights are damaged, or its "
+            "training ran away"
+        )
 
 
 def _cutting(preprocessing: Preprocessing) -> Preprocessing:

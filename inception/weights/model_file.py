@@ -41,6 +41,7 @@ class ModelInfo:
         training: recipe, data fingerprint, seed, commit, versions.
         parents: models it was started from.
         temperature: logits are divided by it before the softmax (``evaluation.calibration``).
+        aux_temperatures: the same of heads, by their stages; 1 of those that are not there.
     """
 
     spec: Spec
@@ -50,9 +51,13 @@ class ModelInfo:
     licence: str = ""
     parents: tuple[str, ...] = ()
     temperature: Annotated[float, Range(1e-6, 1e6)] = 1.0
+    aux_temperatures: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_fields(self, "a model")
+        for stage, heat in self.aux_temperatures.items():
+            if not isinstance(heat, int | float) or not 1e-6 <= heat <= 1e6:
+                raise InputError(f"a temperature is from 1e-6 to 1e6; {stage} has {shown(heat)}")
         if len(self.classes) != self.spec.num_classes:
             raise InputError(f"{len(self.classes)} class names for {self.spec.num_classes} classes")
 
@@ -74,6 +79,7 @@ class ModelInfo:
             "licence": self.licence,
             "parents": list(self.parents),
             "temperature": self.temperature,
+            "aux_temperatures": dict(self.aux_temperatures),
         }
 
     @classmethod

@@ -12,6 +12,7 @@ from inception import create_model, evaluate
 from inception.drawing import draw_exits
 from inception.errors import InputError
 from inception.evaluation.exits import ExitEvaluation, evaluate_exits
+from inception.evaluation.request import Request
 from inception.models.cost import cost
 from inception.models.spec import CLASSES, Conv, Flatten, Layers, Linear, Pool, Spec
 from inception.preprocessing import Preprocessing
@@ -58,7 +59,7 @@ def spots(tmp_path: Path) -> Path:
 
 
 def exits(tiny: Path, spots: Path, confidence: float, **how: Any) -> ExitEvaluation:
-    return evaluate_exits(tiny, spots, confidence, threads=1, **{"engine": "torch", **how})
+    return evaluate_exits(tiny, spots, confidence, Request(threads=1, **{"engine": "torch", **how}))
 
 
 def test_every_point_of_the_curve_is_what_stopping_there_gives(tiny: Path, spots: Path) -> None:

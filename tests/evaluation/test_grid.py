@@ -8,6 +8,7 @@ import pytest
 from inception import evaluate
 from inception.drawing import draw_grid
 from inception.evaluation.grid import evaluate_grid
+from inception.evaluation.request import Request
 from inception.runtime.torch_engine import TorchEngine
 
 MakeModel = Callable[..., Path]
@@ -17,7 +18,7 @@ def test_every_row_is_what_an_evaluation_of_its_own_gives(
     make_model: MakeModel, odd_pictures: Path
 ) -> None:
     models = [make_model(0), make_model(1, size=20, width=6), make_model(2)]
-    grid = evaluate_grid(models, odd_pictures, threads=1)
+    grid = evaluate_grid(models, odd_pictures, Request(threads=1))
     ways = [(1, 1), (1, 10), (1, 144), (3, 1), (3, 10), (3, 144)]
     assert [(row.models, row.crops) for row in grid.rows] == ways
     assert [row.cost for row in grid.rows] == [1, 10, 144, 3, 30, 432]
@@ -35,7 +36,7 @@ def test_every_row_is_what_an_evaluation_of_its_own_gives(
 
 def test_multiply_adds_by_hand(make_model: MakeModel, odd_pictures: Path) -> None:
     grid = evaluate_grid(
-        [make_model(0), make_model(1, size=20, width=6)], odd_pictures, limit=1, threads=1
+        [make_model(0), make_model(1, size=20, width=6)], odd_pictures, Request(limit=1, threads=1)
     )
     one = 16 * 16 * 3 * 9 * 4 + 4 * 7  # the convolution at every place, then the classifier
     other = 20 * 20 * 3 * 9 * 6 + 6 * 7
@@ -57,12 +58,12 @@ def test_a_network_sees_every_crop_once(
 
     monkeypatch.setattr(TorchEngine, "run", counted)
     models = [make_model(0), make_model(1)]
-    evaluate_grid(models, odd_pictures, limit=3, engine="torch", threads=1)
+    evaluate_grid(models, odd_pictures, Request(limit=3, engine="torch", threads=1))
     assert sum(seen) == 2 * (1 + 3 * (1 + 10 + 144))  # one to warm up
 
 
 def test_one_model_alone_has_three_rows(make_model: MakeModel, odd_pictures: Path) -> None:
-    grid = evaluate_grid(make_model(0), odd_pictures, limit=2, threads=1)
+    grid = evaluate_grid(make_model(0), odd_pictures, Request(limit=2, threads=1))
     assert [(row.models, row.crops) for row in grid.rows] == [(1, 1), (1, 10), (1, 144)]
     assert list(grid.to_json()[0]) == [
         "models",
