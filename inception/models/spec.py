@@ -39,7 +39,7 @@ from inception.models.kinds import (
 )
 from inception.preprocessing import Preprocessing
 
-__all__ = [
+__all__ = [  # also what a table of one's own needs beside the kinds
     "CLASSES",
     "KINDS",
     "Activation",
@@ -56,6 +56,7 @@ __all__ = [
     "Norm",
     "Pair",
     "Pool",
+    "Preprocessing",
     "Residual",
     "Spec",
     "Width",
@@ -66,6 +67,7 @@ __all__ = [
     "leaves",
     "map_layers",
     "map_spec",
+    "replace",
     "separable",
 ]
 
