@@ -62,13 +62,20 @@ class Drawn:
     body: str
 
 
-def diagram(spec: Spec, *, shares: Mapping[str, Mapping[str, float]] | None = None) -> str:
+def diagram(
+    spec: Spec,
+    *,
+    shares: Mapping[str, Mapping[str, float]] | None = None,
+    subtitle: str = "",
+) -> str:
     """The network as an SVG picture, for light and dark pages; it needs nothing else.
 
     Args:
         spec: any network.
-        shares: of a module's path, each branch's part in an answer, from -1 to 1: branches are
-            shaded by it. Without, a page may shade ``rect.shade[data-module][data-branch]``.
+        shares: by a module's path what each branch says for an answer, below 0 against it, from
+            -1 to 1: branches are shaded by it. Without, a page may shade
+            ``rect.shade[data-module][data-branch]``.
+        subtitle: stands after the network's name.
     """
     pen = _Pen(spec, shares or {})
     columns = _columns(pen.stages())
@@ -89,7 +96,8 @@ def diagram(spec: Spec, *, shares: Mapping[str, Mapping[str, float]] | None = No
             y += DOWN
         x = centre + max(part.width - part.centre for part in column) + 3 * ACROSS
     size = f"{x - 3 * ACROSS + MARGIN:g} {top + height + MARGIN:g}"
-    title = f'<text class="title" x="{MARGIN}" y="{MARGIN + 8}">{escape(spec.name)}</text>'
+    named = ": ".join(text for text in (spec.name, subtitle) if text)
+    title = f'<text class="title" x="{MARGIN}" y="{MARGIN + 8}">{escape(named)}</text>'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" role="img" '
         f'aria-label="{escape(spec.name)}, drawn layer by layer"><style>{STYLE}</style>\n{title}\n'

@@ -6,7 +6,7 @@ Imports matplotlib when it draws curves or writes.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -235,7 +235,7 @@ def _heated(picture: Floats, share: Floats, colours: Sequence[tuple[int, int, in
     share = np.clip(share, 0, 1)
     stops = np.linspace(0, 1, len(colours))
     heat = np.stack([np.interp(share, stops, c) for c in np.transpose(colours)], axis=-1)
-    cover = (COVERS * np.sqrt(share))[..., None]
+    cover = (COVERS * share**0.75)[..., None]
     mixed: Floats = (picture * (1 - cover) + heat * cover).astype(np.float32)
     return mixed
 
@@ -246,6 +246,65 @@ def _outlined(picture: Picture, edges: tuple[int, int, int, int]) -> Picture:
         width = max(1, round(min(image.size) / 160))
         ImageDraw.Draw(image).rectangle(edges, outline="white", width=width)
     return np.asarray(image)
+
+
+def coarse(heat: Floats, side: int) -> Floats:
+    """A map averaged to at most ``side`` cells a side."""
+    if max(heat.shape) <= side:
+        return heat
+    return np.asarray(Image.fromarray(heat).resize((side, side), Image.Resampling.BOX))
+
+
+def tiles(shown: Picture, maps: Floats, names: Sequence[str]) -> Picture:
+    """Maps as tiles with their names, in rows of eight, the crop they are of first.
+
+    Args:
+        shown: ``uint8 [H, H, 3]``.
+        maps: ``[N, h, w]``, each drawn on its own scale.
+        names: of the maps.
+    """
+    size, gap, across = 112, 4, 8
+    crop = Image.fromarray(shown).resize((size, size), Image.Resampling.BICUBIC)
+    pictures = [crop]
+    black = np.zeros((size, size, 3), np.uint8)
+    for heat in maps:
+        whole = Box(0, 0, size, size)
+        pictures.append(Image.fromarray(overlay(black, heat, whole)))
+    rows = -(-len(pictures) // across)
+    sheet = Image.new("RGB", (across * (size + gap) - gap, rows * (size + gap) - gap), "white")
+    draw = ImageDraw.Draw(sheet)
+    for number, (picture, name) in enumerate(zip(pictures, ["", *names], strict=True)):
+        x, y = number % across * (size + gap), number // across * (size + gap)
+        sheet.paste(picture, (x, y))
+        draw.text((x + 4, y + size - 16), name, "white", stroke_width=1, stroke_fill="black")
+    return np.asarray(sheet)
+
+
+def draw_branches(modules: Mapping[str, Mapping[str, float]], title: str, path: Path) -> None:
+    """Each module's shares as a bar, its branches one after the other, below 0 to the left."""
+    figure = _figure(9, 1.2 + 0.32 * len(modules))
+    axes = figure.subplots()
+    names = list(dict.fromkeys(name for shares in modules.values() for name in shares))
+    for number, name in enumerate(names):
+        starts, widths, rows = [], [], []
+        for row, shares in enumerate(modules.values()):
+            if name in shares:
+                before = list(shares)[: list(shares).index(name)]
+                alike = [shares[b] for b in before if (shares[b] < 0) == (shares[name] < 0)]
+                starts.append(100 * sum(alike))
+                widths.append(100 * shares[name])
+                rows.append(row)
+        axes.barh(rows, widths, 0.75, starts, label=name, color=f"C{number % 10}")
+    axes.set_yticks(range(len(modules)), list(modules))
+    axes.invert_yaxis()
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set(
+        xlabel="for (right) and against the answer, % of all that the module's branches say",
+        title=title,
+    )
+    axes.grid(alpha=0.3, axis="x")
+    figure.legend(frameon=False, loc="outside lower center", ncols=6)
+    _save(figure, path)
 
 
 def captioned(picture: Picture, *lines: str) -> Picture:

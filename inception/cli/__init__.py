@@ -15,6 +15,7 @@ from inception.cli.data import data_app
 from inception.cli.demo import demo
 from inception.cli.doctor import doctor
 from inception.cli.evaluate import evaluate
+from inception.cli.explain import explain
 from inception.cli.export import export
 from inception.cli.models import compare, models
 from inception.cli.output import INTERRUPTED, give_up_output, say
@@ -38,8 +39,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    *(models, compare, train, evaluate, predict, serve, export),
-    *(benchmark, reproduce, demo),
+    *(models, compare, train, evaluate, predict, explain, serve),
+    *(export, benchmark, reproduce, demo),
 ):
     app.command()(command)
 weights_app.command("list")(list_weights)

@@ -34,6 +34,12 @@ class ModuleShares:
         """The parts over the total, which add up to 1; below 0 where a branch speaks against it."""
         return {n: part / self.total if self.total else 0.0 for n, part in self.branches.items()}
 
+    @property
+    def strengths(self) -> dict[str, float]:
+        """The parts over the sum of their sizes, from -1 to 1: what drawings are shaded by."""
+        sizes = sum(abs(part) for part in self.branches.values())
+        return {n: part / sizes if sizes else 0.0 for n, part in self.branches.items()}
+
     def to_json(self) -> dict[str, Any]:
         """The numbers as JSON values."""
         return {**asdict(self), "shares": self.shares}
