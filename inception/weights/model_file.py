@@ -273,7 +273,7 @@ def read_weights(path: Path) -> dict[str, npt.NDArray[np.floating[Any]]]:
 
     try:
         weights = load_file(path)
-    except (SafetensorError, KeyError, OSError) as error:
+    except (SafetensorError, KeyError, AttributeError, OSError) as error:
         raise InputError(f"{path}: not a safetensors file that numpy reads ({error})") from error
     with np.errstate(invalid="ignore", over="ignore"):
         for name, values in weights.items():
@@ -297,9 +297,9 @@ def load_weights(path: Path) -> dict[str, torch.Tensor]:
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: not a safetensors file ({error})") from error
     for name, values in weights.items():
-        real = values.is_floating_point()
+        real = values.is_floating_point() and values.element_size() > 1  # float8 has no sums
         total = values.sum(dtype=torch.float64).item() if real else math.nan
-        _check_numbers(path, name, real, total, _least(name, values))
+        _check_numbers(path, name, real, total, _least(name, values) if real else 0.0)
     return {name: values.float() for name, values in weights.items()}
 
 
