@@ -7,16 +7,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from inception.benchmark.rounds import median
 from inception.benchmark.usual_way import UsualWay, counterpart
-from inception.benchmark.ways import EngineWay, FilesWay, MatrixProduct
+from inception.benchmark.ways import DenseConvolution, EngineWay, FilesWay, MatrixProduct
 from inception.benchmark.workers import Measured, Way, measure
 from inception.errors import InputError
 from inception.models.cost import cost
 from inception.models.spec import Spec
+from inception.runtime import has_gpu
 
 USUAL = "torchvision"
-PRODUCT = "matrix product"
+CEILING = "ceiling"
 ROUNDS, FILES_ROUNDS = 5, 3
 MOST_FILES = 64  # of a folder; more would only take longer
 
@@ -48,7 +48,8 @@ class Row:
         images_per_second: the engine alone, pictures ready in memory.
         peak_memory_mb: of a process that does nothing else.
         macs_per_second: multiply-adds of the network, not those an engine makes of them.
-        share_of_ceiling: of the machine's own matrix product in that precision, measured in turn.
+        share_of_ceiling: of the best dense kernel in that precision, measured in turn; None where
+            there is none or it was no ceiling.
         files_per_second: encoded files to labels, where there were files.
     """
 
@@ -71,7 +72,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rows, and what the machine's matrix product reached, in multiply-adds a second."""
+    """Rows, and what the best dense kernels reached, in multiply-adds a second."""
 
     rows: tuple[Row, ...]
     ceilings: Mapping[str, float]
@@ -115,7 +116,7 @@ def compare_speed(
     rows: list[Row] = []
     products: dict[str, list[float]] = {}
     for batch in how.batch_sizes:
-        ways = _ways(candidates, how, batch) | _products(candidates, how)
+        ways = _ways(candidates, how, batch) | _kernels(candidates, how)
         seen = measure(ways, seconds=how.seconds, rounds=ROUNDS, tell=tell)
         ceilings = _ceilings(seen)
         for precision, product in ceilings.items():
@@ -123,12 +124,12 @@ def compare_speed(
         ways = _ways(candidates, how, batch, how.files) if how.files else {}
         read = measure(ways, seconds=0, rounds=FILES_ROUNDS, tell=tell)
         rows += _rows(candidates, how, batch, seen=seen, read=read, ceilings=ceilings)
-    return Comparison(tuple(rows), {p: median(found) for p, found in products.items()})
+    return Comparison(tuple(rows), {p: max(found) for p, found in products.items()})
 
 
 def steps(candidates: Sequence[Candidate], how: Conditions) -> int:
     """How often ``compare_speed`` will call ``tell``."""
-    ways, products = len(_ways(candidates, how, 1)), len(_products(candidates, how))
+    ways, products = len(_ways(candidates, how, 1)), len(_kernels(candidates, how))
     turns = ROUNDS * (ways + products) + (FILES_ROUNDS * ways if how.files else 0)
     return len(how.batch_sizes) * turns
 
@@ -169,9 +170,21 @@ def _ways(
     return ways
 
 
-def _products(candidates: Sequence[Candidate], how: Conditions) -> dict[Place, Way]:
+def _kernels(candidates: Sequence[Candidate], how: Conditions) -> dict[Place, Way]:
+    """The dense kernels whose best is the ceiling; convolutions are measured on a CPU."""
     products = [MatrixProduct(p, how.device, how.threads) for p in _precisions(candidates)]
-    return {("", PRODUCT, p.precision): p for p in products if p.is_there()}
+    kernels: dict[Place, Way] = {
+        ("matrix product", CEILING, p.precision): p for p in products if p.is_there()
+    }
+    for engine in ("torch", "openvino") if _on_cpu(how) else ():
+        convolution = DenseConvolution(engine, how.threads)
+        if convolution.is_there():
+            kernels[f"{engine}'s convolution", CEILING, convolution.precision] = convolution
+    return kernels
+
+
+def _on_cpu(how: Conditions) -> bool:
+    return how.device == "cpu" or (how.device == "auto" and not has_gpu())
 
 
 def _precisions(candidates: Sequence[Candidate]) -> list[str]:
@@ -179,11 +192,19 @@ def _precisions(candidates: Sequence[Candidate]) -> list[str]:
 
 
 def _ceilings(seen: Mapping[Place, Measured]) -> dict[str, float]:
-    return {
-        precision: MatrixProduct.multiply_adds / measured.timing.median
-        for (_, engine, precision), measured in seen.items()
-        if engine == PRODUCT
-    }
+    """The best that any kernel reached, at its fastest, by precision."""
+    best: dict[str, float] = {}
+    for (name, engine, precision), measured in seen.items():
+        if engine == CEILING:
+            way = MatrixProduct if name == "matrix product" else DenseConvolution
+            rate = way.multiply_adds / min(measured.timing.seconds)
+            best[precision] = max(rate, best.get(precision, 0.0))
+    return best
+
+
+def _share(rate: float, ceiling: float | None) -> float | None:
+    """None above 1 too: what is passed was no ceiling, as torch's int8 product on AMD."""
+    return rate / ceiling if ceiling and rate <= ceiling else None
 
 
 def _rows(
@@ -198,7 +219,7 @@ def _rows(
     costs = {c.name: cost(c.spec).multiply_adds for c in candidates}
     for place, measured in seen.items():
         name, engine, precision = place
-        if engine == PRODUCT:
+        if engine == CEILING:
             continue
         timing, files = measured.timing, read.get(place)
         rate = batch / timing.median
@@ -213,6 +234,6 @@ def _rows(
             latency_ms_p99=1000 * timing.percentile(99),
             peak_memory_mb=max(m.peak_memory_mb for m in (measured, files) if m),
             macs_per_second=costs[name] * rate,
-            share_of_ceiling=costs[name] * rate / ceiling if ceiling else None,
+            share_of_ceiling=_share(costs[name] * rate, ceiling),
             files_per_second=len(how.files) / files.timing.median if files else None,
         )

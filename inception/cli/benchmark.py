@@ -289,4 +289,4 @@ def _machine(result: Comparison, how: Conditions) -> str:
     threads = how.threads or available_cores()
     files = f"; {len(how.files)} files" if how.files else ""
     rival = f"; ×: as fast as {how.against}" if how.against else ""
-    return f"{threads} threads; the machine's own matrix product: {reached}{files}{rival}"
+    return f"{threads} threads; the machine's best dense kernel: {reached}{files}{rival}"

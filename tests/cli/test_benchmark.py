@@ -29,7 +29,7 @@ def test_table_json_and_plot_of_a_fresh_network(tmp_path: Path, colours: Path) -
     assert row["macs_per_second"] == pytest.approx(416_520 * row["images_per_second"])
     assert row["latency_ms_p99"] >= row["latency_ms_p50"] > 0 and row["files_per_second"] > 0
     assert f"{row['images_per_second']:,.1f}" in done.stdout
-    assert "1 threads; the machine's own matrix product: fp32" in done.stdout
+    assert "1 threads; the machine's best dense kernel: fp32" in done.stdout
     with Image.open(tmp_path / "a.png") as image:
         assert image.format == "PNG" and image.width > 500
 
