@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -127,7 +128,8 @@ def _gallery(folder: Path, witness: Witness, shown: Sequence[Seen]) -> str:
 
 
 def _figure(folder: Path, dataset: Dataset, seen: Seen) -> str:
-    name = f"pictures/{seen.index}.jpg"
+    content = hashlib.sha256(dataset.encoded(seen.index)).hexdigest()[:16]
+    name = f"pictures/{seen.index}-{content}.jpg"  # the folder may hold another set's page
     if not (folder / name).exists():
         image = Image.fromarray(dataset.read(seen.index))
         image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))

@@ -21,9 +21,10 @@ from inception.data.transforms import augment
 from inception.files import cache_folder, replacing, write_text
 from inception.machine import available_cores
 from inception.models.network import InceptionNet, Normalise
+from inception.models.spec import layers_to_json
 from inception.training.config import TrainConfig
 
-FORMAT = 1
+FORMAT = 2
 AT_ONCE = 64  # pictures in one pass through the backbone
 
 
@@ -65,7 +66,10 @@ def cached_features(
 
 
 def _key(network: InceptionNet, dataset: Dataset, config: TrainConfig, num_views: int) -> str:
-    """A hash of all that the features depend on; labels are not among it."""
+    """A hash of all that the features depend on; labels and classifiers are not among it.
+
+    Weights alone do not tell networks apart: other pools compute other things with the same ones.
+    """
     digest = hashlib.sha256()
     how = {
         "format": FORMAT,
@@ -75,6 +79,7 @@ def _key(network: InceptionNet, dataset: Dataset, config: TrainConfig, num_views
         "views": num_views,
         "precision": config.precision,
         "pooling": network.pooling_json(),
+        "stages": layers_to_json(network.spec.stages),
     }
     digest.update(json.dumps(how, sort_keys=True).encode())
     for name, tensor in network.state_dict().items():

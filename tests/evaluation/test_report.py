@@ -1,11 +1,13 @@
 """The page about errors: galleries, calibration, names that are no HTML."""
 
+import re
 from collections.abc import Callable
 from html import unescape
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from inception.evaluation.evaluate import evaluate
 from inception.evaluation.metrics import calibration_bins
@@ -43,6 +45,23 @@ def test_the_page_shows_every_wrong_picture_worst_first(
         assert (tmp_path / "report" / name).stat().st_size > 1000
         assert name in page
     assert len(list((tmp_path / "report" / "pictures").iterdir())) == len(wrong)
+
+
+def test_a_page_in_another_set_s_folder_shows_its_own_pictures(
+    make_model: Callable[..., Path], odd_pictures: Path, tmp_path: Path
+) -> None:
+    model, pages = make_model(3), []
+    for _ in range(2):
+        witness = Witness()
+        result = evaluate(model, odd_pictures, observe=witness.see)
+        page = write_report(tmp_path / "report", result, witness).read_text("utf-8")
+        pages.append(re.findall(r'src="(pictures/[^"]+)"', page))
+        for picture in odd_pictures.rglob("*.*"):
+            if picture.is_file():
+                Image.new("RGB", (30, 30), (1, 2, 3)).save(picture)
+    shown = [np.asarray(Image.open(tmp_path / "report" / name)) for name in pages[1]]
+    assert shown and all(np.abs(each.astype(int) - (1, 2, 3)).max() < 8 for each in shown)
+    assert not set(pages[0]) & set(pages[1])
 
 
 def test_names_of_classes_and_files_are_no_html(

@@ -14,6 +14,7 @@ from inception.errors import InputError
 from inception.evaluation.evaluate import evaluate
 from inception.models import create_model
 from inception.models.network import InceptionNet, Normalise
+from inception.models.spec import Pool, map_spec
 from inception.prediction import load
 from inception.training import feature_cache
 from inception.training.config import TrainConfig
@@ -39,6 +40,10 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(Backbone, "run", counted)
     return seen
+
+
+def is_pool(layer: object) -> bool:
+    return isinstance(layer, Pool) and layer.kind == "max"
 
 
 def small_network(seed: int = 0) -> InceptionNet:
@@ -110,6 +115,10 @@ def test_a_cache_is_used_again_only_where_nothing_changed(colours: Path, passes:
     how = replace(network.spec.preprocessing, crop=0.5)
     network.spec = replace(network.spec, preprocessing=how)
     assert computed(network)
+    pooled = map_spec(network.spec, lambda x: replace(x, kind="average") if is_pool(x) else x)
+    other = create_model(pooled).eval()
+    other.load_state_dict(network.state_dict())  # the same tensors
+    assert computed(other)
     assert computed(network, num_views=2)
     assert computed(network, replace(TUNE, seed=9), num_views=2)
     assert computed(network, replace(TUNE, area=(0.5, 1.0)), num_views=2)
