@@ -23,11 +23,11 @@ from inception.export.certificate import (
     compare,
     size_of,
 )
-from inception.export.formats import Content, Format, Precision, find_format
+from inception.export.formats import Content, Precision, find_format
 from inception.export.pictures import Pictures, apart, find_pictures, shared, squares
 from inception.files import replacing, write_text
 from inception.prediction import find_model
-from inception.runtime import read_program
+from inception.runtime import Engine, read_program
 from inception.weights.model_file import ModelInfo, is_exported, read_info
 
 PACKAGES = ("torch", "openvino", "nncf", "onnx", "onnxruntime")
@@ -86,7 +86,7 @@ def export(
         files = sorted(folder.iterdir())
         if pictures is not None:
             certificate = Certificate.of(
-                _compared(path, chosen, written, pictures, threads), bars,
+                _compared(path, content, chosen.open(written, threads), pictures, threads), bars,
                 model=str(model), file=out.name, format=format, precision=precision,
                 options=dict(chosen.options), bytes=size_of(files), versions=_versions(),
                 pictures_from=str(check or calibrate), calibrated_on=len(content.calibration),
@@ -132,15 +132,15 @@ def certificate_files(out: Path) -> tuple[Path, ...]:
 
 
 def _compared(
-    model: Path, chosen: Format, written: Path, pictures: Pictures, threads: int | None
+    model: Path, content: Content, exported: Engine, pictures: Pictures, threads: int | None
 ) -> Comparison:
     """The file beside the network as it was trained, module by module: no part is shared."""
-    from inception.export.original import Original
+    from inception.export.original import Original, Unrounded
     from inception.weights.model_file import load_model
 
     loaded = load_model(model, aux=False)
-    exported = chosen.open(written, threads)
-    return compare(Original(loaded, threads), exported, pictures, loaded.preprocessing, threads)
+    program, how = Unrounded(content.program), loaded.preprocessing
+    return compare(Original(loaded, threads), exported, pictures, how, threads, program=program)
 
 
 @contextmanager

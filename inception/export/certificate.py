@@ -18,11 +18,10 @@ from inception.export.pictures import Pictures, squares
 from inception.preprocessing import Preprocessing
 from inception.runtime import Engine
 from inception.runtime.pipeline import Member, Opinions, ask
+from inception.runtime.program import PROBABILITIES
 
 LEAST_AGREEMENT = 0.98
 LARGEST = {"fp32": 1e-4, "fp16": 1e-2}  # differences of a probability; int8 is judged by classes
-AS_SURE = (0.8, 1.25)  # how many times as sure as the original an export may be
-EXPLAINED = 0.9  # share of the differences that another temperature must explain to be one
 SURE = 1.645  # standard deviations that 95 % lie beyond, to one side
 BATCH, ROUNDS = 32, 5
 
@@ -35,12 +34,14 @@ class Comparison:
         probabilities: ``[N, 2, classes]``, torch first.
         labels: ``[N]``, or None.
         seconds: of each engine for a picture, decoding left out.
+        before_rounding: largest difference of the program that was exported, in fp32.
     """
 
     probabilities: npt.NDArray[np.float32]
     labels: npt.NDArray[np.int64] | None
     seconds: tuple[float, float]
     unreadable: int
+    before_rounding: float | None = None
 
     @property
     def not_numbers(self) -> int:
@@ -59,22 +60,6 @@ class Comparison:
         if self.not_numbers:
             return None
         return float(np.abs(self.probabilities[:, 0] - self.probabilities[:, 1]).max())
-
-    @property
-    def sharpness(self) -> float | None:
-        """How many times as sure the export is: the factor between the two's logits.
-
-        None where one factor does not explain how they differ: noise then does, or nothing.
-        """
-        if self.not_numbers:
-            return None
-        logs = np.log(np.maximum(self.probabilities.astype(np.float64), 1e-7))
-        logs -= logs.mean(axis=2, keepdims=True)
-        one, other = logs[:, 0].ravel(), logs[:, 1].ravel()
-        if not (one @ one and other @ other):
-            return None
-        explained = (one @ other) ** 2 / ((one @ one) * (other @ other))
-        return float(one @ other / (one @ one)) if explained > EXPLAINED else None
 
     def right(self, engine: int) -> npt.NDArray[np.bool_] | None:
         """``[N]`` whether the engine, 0 or 1, puts a picture into its class."""
@@ -112,7 +97,8 @@ class Certificate:
         agreement: share of the pictures that both put into the same class; of all such pictures
             it is, 95 % sure, between the two of ``agreement_range``.
         largest_difference: of any probability of any picture.
-        sharpness: how many times as sure it is as torch, where that can be told.
+        largest_before_rounding: likewise of the program the file was made from, in fp32: what is
+            left out or wrong there, a temperature for example, rounding does not hide.
         accuracy_torch: None where the pictures have no labels the model knows.
         drop_points_range: points of accuracy lost, of 100; 95 % sure, of all such pictures.
         pictures_from: where they are.
@@ -136,7 +122,7 @@ class Certificate:
     agreement: float
     agreement_range: tuple[float, float]
     largest_difference: float | None
-    sharpness: float | None
+    largest_before_rounding: float | None
     accuracy_torch: float | None
     accuracy: float | None
     drop_points_range: tuple[float, float] | None
@@ -158,7 +144,7 @@ class Certificate:
             agreement=comparison.agreement,
             agreement_range=share_range(round(comparison.agreement * count), count),
             largest_difference=comparison.largest_difference,
-            sharpness=comparison.sharpness,
+            largest_before_rounding=comparison.before_rounding,
             accuracy_torch=None if right[0] is None else float(right[0].mean()),
             accuracy=None if right[1] is None else float(right[1].mean()),
             drop_points_range=drop_range(right[0], right[1]),
@@ -193,8 +179,11 @@ class Certificate:
             found.append(
                 f"probabilities differ by {self.largest_difference:.2g}, more than {largest:g}"
             )
-        if self.sharpness is not None and not AS_SURE[0] <= self.sharpness <= AS_SURE[1]:
-            found.append(f"it is {self.sharpness:.2f} times as sure as the original")
+        if (self.largest_before_rounding or 0) > LARGEST["fp32"]:
+            found.append(
+                f"before any rounding they differ by {self.largest_before_rounding:.2g}, more "
+                f"than {LARGEST['fp32']:g}"
+            )
         return tuple(found)
 
     @property
@@ -262,10 +251,7 @@ class Certificate:
             return "are no numbers"
         most = LARGEST.get(self.precision)
         wanted = "" if most is None else f" (at most {most:g})"
-        return f"differ by {self.largest_difference:.2g} at most{wanted}{self._sure()}"
-
-    def _sure(self) -> str:
-        return "" if self.sharpness is None else f", {self.sharpness:.2f} times as sure"
+        return f"differ by {self.largest_difference:.2g} at most{wanted}"
 
     def _accuracy(self) -> str:
         if self.drop_points_range is None or self.accuracy is None:
@@ -328,8 +314,10 @@ def compare(
     pictures: Pictures,
     how: Preprocessing,
     threads: int | None = None,
+    *,
+    program: Engine,
 ) -> Comparison:
-    """Both engines on the same squares.
+    """Both engines on the same squares; the first of them in the program itself too.
 
     Raises:
         InputError: not one picture can be read.
@@ -354,11 +342,14 @@ def compare(
         raise InputError(f"none of the {unreadable} pictures to check with can be read")
     labels = None if pictures.labels is None else pictures.labels[[n for n, _ in good]]
     shown = np.concatenate(squares(pictures.first(BATCH), how, threads) or [_blank(how)])
+    before = [engine.run(shown)[PROBABILITIES] for engine in (reference, program)]
+    difference = float(np.abs(before[0] - before[1]).max())
     return Comparison(
         np.stack([o.probabilities[:, 0] for _, o in good]),
         labels,
         timed(reference, exported, shown),
         unreadable,
+        difference if math.isfinite(difference) else math.inf,
     )
 
 

@@ -6,7 +6,8 @@ from inception.data.images import Picture
 from inception.machine import torch_threads
 from inception.models.network import Normalise
 from inception.runtime import Floats
-from inception.runtime.program import PROBABILITIES
+from inception.runtime.program import PROBABILITIES, Program
+from inception.runtime.torch_graph import ProgramModule
 from inception.weights.model_file import Model
 
 
@@ -28,3 +29,18 @@ class Original:
         with torch_threads(self._threads):
             logits = self._network(self._normalise(torch.from_numpy(pictures))) / self._temperature
         return {PROBABILITIES: logits.softmax(dim=1).numpy()}
+
+
+class Unrounded:
+    """Runs the program of an export before anything of it is rounded."""
+
+    name = "program"
+
+    def __init__(self, program: Program) -> None:
+        self._module = ProgramModule(program).eval()
+
+    @torch.inference_mode()
+    def run(self, pictures: Picture) -> dict[str, Floats]:
+        """``probabilities [N, classes]`` of ``uint8 [N, H, W, 3]``."""
+        (probabilities,) = self._module(torch.from_numpy(pictures))
+        return {PROBABILITIES: probabilities.numpy()}
