@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -26,12 +25,8 @@ SETS = {"train": "training", "val": "validation"}
 
 def identity(spec: Spec, train: Dataset, val: Dataset, init: Path | None) -> dict[str, str]:
     """Digests of what a run stands on."""
-    digests = {"spec": _spec_digest(spec), "train": train.digest(), "val": val.digest()}
+    digests = {"spec": spec.digest(), "train": train.digest(), "val": val.digest()}
     return digests if init is None else digests | {"init": _digest(init)}
-
-
-def _spec_digest(spec: Spec) -> str:
-    return hashlib.sha256(json.dumps(spec.to_json()).encode()).hexdigest()[:32]
 
 
 def _digest(path: Path) -> str:
