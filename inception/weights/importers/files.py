@@ -38,7 +38,7 @@ def open_file(path: Path) -> ForeignFile:
     Raises:
         InputError: no such file, of no known kind, damaged, or with more than tensors in it.
     """
-    from inception.weights.importers import caffe_file, keras_file, tensorflow_file, torch_file
+    from inception.weights.importers import apart, caffe_file, tensorflow_file, torch_file
 
     prefix, data, _ = path.name.partition(".data-")
     index = path.with_name(f"{prefix}.index")  # of a checkpoint, called by what its files share
@@ -51,11 +51,11 @@ def open_file(path: Path) -> ForeignFile:
     if head[8:9] == b"{":
         return ForeignFile("torch", torch_file.read_safetensors(path))
     if head[:8] == b"\x89HDF\r\n\x1a\n":
-        return ForeignFile("keras", keras_file.read_h5(path))
+        return ForeignFile("keras", apart.read_h5(path))
     if tensorflow_file.is_table(path):
         return ForeignFile("checkpoint", tensorflow_file.read_checkpoint(path))
     if head[:4] == ZIP and path.suffix == ".keras":
-        return ForeignFile("keras", keras_file.read_archive(path))
+        return ForeignFile("keras", apart.read_archive(path))
     if head[:4] == ZIP or head[:1] == b"\x80":
         return ForeignFile("torch", torch_file.read_pickle(path))
     if path.suffix == ".caffemodel":

@@ -1,6 +1,6 @@
 """Keras' files: ``.h5`` of all ages, ``.weights.h5`` and the ``.keras`` archive around one.
 
-Tensors are called ``layer/part``, and ``model/layer/part`` in a model within the model. Layers that
+Arrays are called ``layer/part``, and ``model/layer/part`` in a model within the model. Layers that
 were never named carry a number that goes up with every layer Keras makes in a session, so they are
 numbered anew from 0, in the order of creation.
 """
@@ -11,14 +11,15 @@ import json
 import re
 import shutil
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
 from inception.errors import InputError, not_installed
 
@@ -37,14 +38,16 @@ NUMBERED_PARTS: dict[str, tuple[str, ...]] = {
 }
 WEIGHTS, CONFIG, OPTIMISER = "model.weights.h5", "config.json", "optimizer"
 LARGEST_CONFIG = 1 << 24  # bytes
+CUT = (RuntimeError, EOFError, zlib.error)  # encrypted, packed some other way, cut short
 # groups that hold a model's layers, in Keras' forms, beside the layers' own groups
 CONTAINERS = ("", "model_weights", "layers", "_layer_checkpoint_dependencies")
 Names = Mapping[tuple[str, ...], str]
+Array = npt.NDArray[np.generic]
 
 
 def read_h5(
     source: Path | IO[bytes], path: Path | None = None, names: Names | None = None
-) -> dict[str, Tensor]:
+) -> dict[str, Array]:
     """The weights of an HDF5 file by layer and part.
 
     Args:
@@ -66,7 +69,7 @@ def read_h5(
         raise InputError(f"{path}: a damaged HDF5 file ({error})") from error
 
 
-def read_archive(path: Path) -> dict[str, Tensor]:
+def read_archive(path: Path) -> dict[str, Array]:
     """The weights in a ``.keras`` archive, which stores them plain."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -76,7 +79,7 @@ def read_archive(path: Path) -> dict[str, Tensor]:
             with archive.open(member) as packed, TemporaryFile() as plain:
                 shutil.copyfileobj(packed, plain)  # HDF5 jumps back and forth, an archive cannot
                 return read_h5(plain, path, dict(_layer_names(_config(archive))))
-    except (zipfile.BadZipFile, NotImplementedError, KeyError, OSError, ValueError) as error:
+    except (*CUT, zipfile.BadZipFile, KeyError, OSError, ValueError) as error:
         raise InputError(f"{path}: no Keras archive with {WEIGHTS} ({error})") from error
 
 
@@ -175,7 +178,7 @@ def _groups(file: h5py.File, path: Path) -> Iterator[tuple[h5py.Group, dict[str,
 
 def _read_all(
     datasets: Iterable[tuple[str, h5py.Dataset]], path: Path, size: int
-) -> dict[str, Tensor]:
+) -> dict[str, Array]:
     """All of them, which together take no more than the file: links can name one many times."""
     tensors, left = {}, size
     for name, dataset in datasets:
@@ -186,17 +189,18 @@ def _read_all(
     return tensors
 
 
-def _read(dataset: h5py.Dataset, path: Path, size: int) -> Tensor:
+def _read(dataset: h5py.Dataset, path: Path, size: int) -> Array:
     """A dataset that lies in the file whole and plain, as Keras writes them."""
     start = dataset.id.get_offset()
     if dataset.is_virtual or dataset.external or start is None:
         raise InputError(f"{path}: {dataset.name} does not lie in the file as a plain array")
     if start + dataset.nbytes > size:
         raise InputError(f"{path}: {dataset.name} claims more values than the file holds")
-    return torch.from_numpy(dataset[()])
+    array: Array = dataset[()]
+    return array
 
 
-def _renumbered(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _renumbered(tensors: dict[str, Array]) -> dict[str, Array]:
     """Automatic names counted from 0 as a fresh session does: ``conv2d``, ``conv2d_1``, ..."""
     numbers: dict[str, set[int]] = {}
     for name in tensors:

@@ -1,10 +1,12 @@
 """Files with a few bytes changed, lost or added are read, or refused in one line; nothing else."""
 
 import io
+import subprocess
 import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import caffe_nets
 import h5py
@@ -16,6 +18,7 @@ from foreign import message
 from safetensors.torch import save
 
 from inception.errors import InputError
+from inception.weights.importers import apart, keras_file
 from inception.weights.importers.files import open_file
 
 DAMAGED = 60  # of each kind; 4,000 were tried when the readers were made
@@ -85,7 +88,11 @@ def damaged(data: bytes, random: np.random.Generator) -> bytes:
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_a_damaged_file_is_read_or_refused(name: str, tmp_path: Path) -> None:
+def test_a_damaged_file_is_read_or_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apart, "read_h5", keras_file.read_h5)  # a process each would take a minute
+    monkeypatch.setattr(apart, "read_archive", keras_file.read_archive)
     whole, random = WHOLE[name](), np.random.default_rng(0)
     path = tmp_path / name
     path.write_bytes(whole)
@@ -168,3 +175,53 @@ def test_a_file_cannot_give_more_than_it_holds(name: str, tmp_path: Path) -> Non
 def test_variables_do_not_share_their_values(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="lies where others do"):
         open_file(many_variables_in_one_place(tmp_path))
+
+
+def test_a_reader_that_crashes_or_hangs_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.h5"
+    path.write_bytes(hdf5())
+    with monkeypatch.context() as patch:
+        patch.setattr(apart, "TIME_S", 0.001)
+        with pytest.raises(InputError, match=r"a.h5: damaged; HDF5 was not done after 0.001 s"):
+            open_file(path)
+    crash = "import os; os.kill(os.getpid(), 11)"
+    run = subprocess.run
+
+    def crashing(command: list[str], **options: Any) -> Any:
+        return run([command[0], "-c", crash], **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "run", crashing)
+        with pytest.raises(InputError, match=r"a.h5: damaged; HDF5 failed on it \(status -11\)"):
+            open_file(path)
+
+
+def test_a_reader_apart_takes_no_module_from_where_it_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "h5py.py").write_text("raise SystemExit(5)")
+    (tmp_path / "a.h5").write_bytes(hdf5())
+    monkeypatch.chdir(tmp_path)
+    assert open_file(Path("a.h5")).tensors
+
+
+@pytest.mark.parametrize("change", ["encrypted", "packed", "cut"])
+@pytest.mark.parametrize("name", ["a.keras", "new.pth"])
+def test_an_encrypted_packed_or_cut_archive_is_refused(
+    name: str, change: str, tmp_path: Path
+) -> None:
+    whole, path = bytearray(WHOLE[name]()), tmp_path / name
+    central = whole.index(b"PK\x01\x02")
+    if change == "cut":
+        del whole[len(whole) // 2 :]
+    for start, flags, method in ((0, 6, 8), (central, 8, 10)):
+        if change == "encrypted":
+            whole[start + flags] |= 1
+        elif change == "packed":
+            whole[start + method] = 99
+    path.write_bytes(whole)
+    with pytest.raises(InputError) as refusal:
+        open_file(path)
+    assert "\n" not in str(refusal.value)
