@@ -349,7 +349,7 @@ def compare(
         labels,
         timed(reference, exported, shown),
         unreadable,
-        difference if math.isfinite(difference) else math.inf,
+        difference if math.isfinite(difference) else 1.0,  # the most there can be
     )
 
 
