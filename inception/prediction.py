@@ -17,6 +17,7 @@ from PIL import Image
 from inception.data.crops import largest_resize
 from inception.data.images import Picture, UnreadableImageError, read_image
 from inception.data.sources import pictures_at
+from inception.data.tars import check_not_compressed
 from inception.errors import InputError, command
 from inception.files import read_text
 from inception.models import MODELS
@@ -264,10 +265,12 @@ class _Item:
 
 
 def check_paths(paths: Iterable[str]) -> None:
-    """Raises ``InputError`` for the first path at which there is nothing."""
+    """Raises ``InputError`` for the first path at which there is nothing that could be read."""
     for path in paths:
-        if not _expanded(path)[0].exists():
+        first = _expanded(path)[0]
+        if not first.exists():
             raise InputError(f"no such file or folder: {path}")
+        check_not_compressed(first)
 
 
 def _items(pictures: Iterable[Any]) -> Iterator[_Item]:
@@ -320,7 +323,9 @@ def _expanded(path: str) -> list[Path]:
 
 def _read(item: _Item, *, least_side: int | None) -> Picture:
     if isinstance(item.source, InputError):
-        raise UnreadableImageError(item.path, str(item.source).removeprefix(f"{item.path}: "))
+        told = str(item.source).removeprefix(f"{item.path}: ")
+        nothing = told.startswith(f"no pictures in {item.path}")
+        raise UnreadableImageError(item.path, "no pictures in it" if nothing else told)
     if isinstance(item.source, bytes | Image.Image):
         return read_image(item.source, name=item.path, least_side=least_side)
     if isinstance(item.source, np.ndarray):

@@ -88,6 +88,11 @@ def _status(act: Callable[[], object]) -> int:
     except BrokenPipeError:  # whoever read our output has had enough
         give_up_output()
         return 0
+    except SystemExit as ended:  # what Typer makes of that
+        if not isinstance(ended.__context__, BrokenPipeError):
+            raise
+        give_up_output()
+        return 0
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -62,7 +62,7 @@ def write_json(value: Any, target: str | None) -> None:
     if target is None:
         return
     if target == "-":
-        print(json_text(value, indent=1, into=sys.stdout.encoding))
+        print(json_text(value, indent=1, into=sys.stdout.encoding or "utf-8"))
     else:
         write_text(Path(target), json_text(value, indent=1) + "\n")
 

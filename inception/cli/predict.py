@@ -85,6 +85,8 @@ def predict(
         model, engine, device=device, crops=crops, batch_size=batch_size, threads=threads,
         exit_confidence=exit_confidence, fast_decode=fast_decode,
     )  # fmt: skip
+    if model not in arguments:
+        say(f"no MODEL given: taking {model}, which comes with inception", err=True)
     with ExitStack() as files:
         writers: list[_Writer] = []
         if csv_file is not None:
@@ -118,7 +120,6 @@ def _model_and_paths(arguments: list[str]) -> tuple[str, list[str]]:
         _check_pictures(model)
         model, paths = SHIPPED, arguments
         check_paths(path for path in paths if path != "-")
-        say(f"no MODEL given: taking {SHIPPED}, which comes with inception", err=True)
     for member in find_members(model):
         find_model(member)
     if not paths:

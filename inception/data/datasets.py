@@ -318,7 +318,8 @@ def _data(place: Path, splits: Mapping[str, _Labelled]) -> Data:
     if "all" in splits and len(splits) > 1:
         raise InputError(f"{place}: some pictures belong to no split; splits are train, val, test")
     if empty := [name for name, split in splits.items() if not split.labels]:
-        raise InputError(f"no pictures in {place}, split {empty[0]}")
+        split = "" if empty[0] == "all" else f", split {empty[0]}"
+        raise InputError(f"no pictures in {place}{split}")
     listed = _listed_classes(place)
     classes = listed or _class_names(place, splits)
     return Data(

@@ -83,6 +83,26 @@ def test_what_ends_the_output_is_one_line_or_none(
     assert capsys.readouterr().err == (f"inception: {line}\n" if line else "")
 
 
+class Closed(io.StringIO):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    def fileno(self) -> int:
+        raise OSError
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["models"], ["models", "--json", "-"], []])
+def test_a_reader_that_leaves_ends_every_command_quietly(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["inception", *arguments])
+    monkeypatch.setattr(sys, "stderr", sys.stderr)  # Typer wraps both
+    monkeypatch.setattr(sys, "stdout", Closed())
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 0 and capsys.readouterr().err == ""
+
+
 def test_another_failure_of_the_system_is_a_bug_and_keeps_its_traceback(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
