@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
@@ -95,19 +95,25 @@ def predict(
             writers.append(_JsonWriter(_opened(json, files)))
         if "-" not in (csv_file, json) and not quiet:
             writers.append(_TableWriter(predictor.classes))
-        done, unreadable = 0, 0
-        for prediction in predictor.stream(_pictures(paths), top=top):
-            done += 1
-            if prediction.error is not None:
-                unreadable += 1
-                say(f"unreadable: {prediction.path}: {prediction.error}", err=True)
-            for writer in writers:
-                writer.write(prediction)
+        done, unreadable = _write(predictor.stream(_pictures(paths), top=top), writers)
     if exit_confidence is not None and not quiet:
         print_answered(predictor.engine)
     if unreadable:
         say(f"{unreadable} of {done} pictures could not be read", err=True)
     return 1 if unreadable else 0
+
+
+def _write(predictions: Iterable[Prediction], writers: Sequence[_Writer]) -> tuple[int, int]:
+    """Hands each prediction to the writers; gives how many there were, and were unreadable."""
+    done, unreadable = 0, 0
+    for prediction in predictions:
+        done += 1
+        if prediction.error is not None:
+            unreadable += 1
+            say(f"unreadable: {prediction.path}: {prediction.error}", err=True)
+        for writer in writers:
+            writer.write(prediction)
+    return done, unreadable
 
 
 def _model_and_paths(arguments: list[str]) -> tuple[str, list[str]]:
