@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from inception.benchmark.usual_way import import_torchvision
+from inception.benchmark.usual_way import SAME, import_torchvision, torchvision_model
 from inception.data.crops import views
 from inception.errors import InputError, unknown
 from inception.evaluation.specimens import open_specimens
@@ -28,14 +28,9 @@ from inception.weights.importers.reading import read_as
 from inception.weights.model_file import COUNTERS, build_model, load_model
 from inception.weights.pull import source_of
 
-VGGS = {name: name for name in ("vgg16", "vgg16_bn", "vgg19", "vgg19_bn")}
+VGGS = {name: theirs for name, theirs in SAME.items() if name.startswith("vgg")}
 PEERS: dict[str, dict[str, str]] = {  # our network and theirs
-    "torchvision": {
-        "googlenet_tv": "googlenet",
-        "inception_v3_tv": "inception_v3",
-        "alexnet_tv": "alexnet",
-        **VGGS,
-    },
+    "torchvision": SAME,
     "timm": {
         "inception_v3_tv": "inception_v3",
         "inception_v4": "inception_v4",
@@ -167,16 +162,13 @@ def _peer(model: str, against: str, tensors: Mapping[str, Tensor], classes: int)
 
 
 def _created(name: str, against: str, classes: int) -> nn.Module:
-    options: dict[str, Any] = {"num_classes": classes}
     if against == "timm":
         if find_spec("timm") is None:
             raise InputError("timm is not installed: pip install --no-deps timm")
         import_torchvision()  # which timm imports, and may not find fit for this torch
-        network: nn.Module = import_module("timm").create_model(name, **options)
+        network: nn.Module = import_module("timm").create_model(name, num_classes=classes)
         return network
-    if name in ("googlenet", "inception_v3"):
-        options |= {"aux_logits": False, "transform_input": False, "init_weights": False}
-    built: nn.Module = getattr(import_torchvision().models, name)(**options)
+    built: nn.Module = torchvision_model(name, classes)
     return built
 
 

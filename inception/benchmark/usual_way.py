@@ -71,7 +71,7 @@ class UsualWay:
         from inception.runtime.torch_engine import pick_device
 
         device = pick_device(self.device)
-        model = _model(self.name, self.num_classes).eval().to(device)
+        model = torchvision_model(self.name, self.num_classes).eval().to(device)
         size = self.preprocessing.size
 
         @torch.inference_mode()
@@ -95,24 +95,29 @@ class UsualWay:
         return run
 
 
+SAME = {  # networks of ours that take torchvision's weights, and its names for them
+    "googlenet_tv": "googlenet",
+    "inception_v3_tv": "inception_v3",
+    "alexnet_tv": "alexnet",
+    **{name: name for name in ("vgg16", "vgg16_bn", "vgg19", "vgg19_bn")},
+}
+ALIKE = {"inception_v3": "inception_v3", "alexnet": "alexnet"}  # as much work, other weights
+HEADED = ("googlenet", "inception_v3")
+
+
 def counterpart(name: str) -> str | None:
-    """What torchvision calls a network of ours, if it has it."""
+    """What torchvision calls a network to compare ours with for speed, if it has one."""
     if name.startswith("googlenet") and name != "googlenet_small":
         return "googlenet"
-    same = {"inception_v3_tv": "inception_v3"}
-    name = same.get(name, name)
-    return name if name in COUNTERPARTS else None
+    return (SAME | ALIKE).get(name)
 
 
-COUNTERPARTS = ("alexnet", "inception_v3", "vgg16", "vgg16_bn", "vgg19")
-
-
-def _model(name: str, num_classes: int) -> Any:
-    models = import_torchvision().models
+def torchvision_model(name: str, num_classes: int) -> Any:
+    """Its network without heads, with fresh weights, on normalised pictures."""
     options: dict[str, Any] = {"weights": None, "num_classes": num_classes}
-    if name in ("googlenet", "inception_v3"):
-        options |= {"aux_logits": False, "init_weights": False}
-    return getattr(models, name)(**options)
+    if name in HEADED:
+        options |= {"aux_logits": False, "transform_input": False, "init_weights": False}
+    return getattr(import_torchvision().models, name)(**options)
 
 
 def _transform(preprocessing: Preprocessing) -> Callable[[str], Any]:

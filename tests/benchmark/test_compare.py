@@ -9,6 +9,7 @@ import pytest
 
 from inception.benchmark import compare
 from inception.benchmark.compare import Candidate, Conditions, compare_speed, steps
+from inception.benchmark.peers import PEERS
 from inception.benchmark.rounds import Timing
 from inception.benchmark.usual_way import counterpart
 from inception.benchmark.ways import DenseConvolution, EngineWay, FilesWay, MatrixProduct
@@ -86,6 +87,8 @@ def test_a_ceiling_that_is_passed_is_none(monkeypatch: pytest.MonkeyPatch) -> No
 def test_torchvision_is_compared_with_where_it_has_the_network() -> None:
     assert counterpart("googlenet") == "googlenet" and counterpart("vgg16") == "vgg16"
     assert counterpart("googlenet_small") is None and counterpart("bn_inception") is None
+    for name, theirs in PEERS["torchvision"].items():  # what has its weights has its speed
+        assert counterpart(name) == theirs
     small = replace(MODEL, spec=MODELS["googlenet_small"])
     with pytest.raises(InputError, match="torchvision has no googlenet_small to compare with"):
         compare_speed([small], Conditions(against="torchvision"))
