@@ -36,7 +36,11 @@ def colour_picture(colour: tuple[int, int, int], seed: int, side: int = 24) -> I
 @pytest.fixture
 def colours(tmp_path: Path) -> Path:
     """A learnable set: red and green pictures, 24 to train and 8 to validate a class."""
-    root = tmp_path / "colours"
+    return write_colours(tmp_path / "colours")
+
+
+def write_colours(root: Path) -> Path:
+    """Writes that set, for fixtures that outlive a test."""
     for split, count in (("train", 24), ("val", 8)):
         for label, colour in (("green", (40, 180, 60)), ("red", (190, 50, 50))):
             folder = root / split / label

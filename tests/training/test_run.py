@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import write_colours
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -30,6 +32,7 @@ from inception.weights.model_file import ModelInfo, save_model
 
 TINY = TrainConfig(
     model="googlenet_small",
+    width=0.25,
     image_size=16,
     epochs=2,
     batch_size=16,
@@ -54,10 +57,18 @@ def assert_equal_weights(one: Path, two: Path, name: str = "model.safetensors") 
     assert [n for n in a if not torch.equal(a[n], b[n])] == []
 
 
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("once")
+    config = replace(TINY, epochs=4, optimiser="adamw", lr=5e-3)
+    train(write_colours(folder / "colours"), config, out=folder / "run")
+    return folder / "run"
+
+
 @pytest.fixture
-def finished(colours: Path, tmp_path: Path) -> Path:
-    train(colours, replace(TINY, epochs=4), out=tmp_path / "run")
-    return tmp_path / "run"
+def finished(once: Path, tmp_path: Path) -> Path:
+    """A finished run, the test's own to change."""
+    return Path(shutil.copytree(once, tmp_path / "finished"))
 
 
 def test_a_run_learns_and_leaves_its_whole_folder(finished: Path, colours: Path) -> None:
@@ -125,7 +136,7 @@ def test_an_interrupted_run_resumes_to_the_same_weights(
 def test_a_run_killed_at_five_random_moments_ends_with_the_same_weights(
     colours: Path, tmp_path: Path
 ) -> None:
-    config = replace(TINY, epochs=6, checkpoint_s=0.01)
+    config = replace(TINY, epochs=6, width=0.125, checkpoint_s=0.01)
     train(colours, config, out=tmp_path / "whole")
     folder = tmp_path / "killed"
     code = (
@@ -289,7 +300,7 @@ def test_a_validation_that_is_not_finite_stops_the_run_and_nothing_is_the_best(
         spec = create_model("googlenet_small", num_classes=2).spec
         save_model(tmp_path / "m.safetensors", create_model(spec).state_dict(),
                    ModelInfo(spec, ("a", "b")))  # fmt: skip
-        config = replace(config, model=None, init=str(tmp_path / "m.safetensors"),
+        config = replace(config, model=None, width=1.0, init=str(tmp_path / "m.safetensors"),
                          freeze="backbone", cached_views=1, lr=1e38, clip_norm=None)  # fmt: skip
     with pytest.raises(InputError, match=r"loss is (nan|inf) (after epoch 1|at step).*lower --lr"):
         train(colours, config, out=tmp_path / "run")
@@ -348,7 +359,7 @@ def test_a_folder_with_a_run_in_it_is_not_overwritten(finished: Path, colours: P
 def test_resuming_on_other_data_is_refused(finished: Path, colours: Path) -> None:
     next((colours / "train" / "red").iterdir()).unlink()
     with pytest.raises(InputError, match="is not the one"):
-        train(None, resume=finished)
+        train(colours, resume=finished)
 
 
 def test_a_spec_in_json_trains_like_a_name(colours: Path, tmp_path: Path) -> None:
