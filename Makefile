@@ -8,7 +8,7 @@ TORCHVISION ?= torchvision==0.28.0
 FACENET ?= facenet-pytorch==2.6.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check install
+.PHONY: help demo test check install fuzz
 
 help:  ## the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -23,6 +23,9 @@ check: $(VENV)/test  ## format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+fuzz: $(VENV)/test  ## damaged files of every kind, SECONDS a target (an hour); findings are kept
+	$(BIN)/python tests/fuzz/fuzz.py --seconds $(or $(SECONDS),3600)
 
 install: $(VENV)/test  ## everything a developer needs
 

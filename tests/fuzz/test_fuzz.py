@@ -1,0 +1,30 @@
+"""Damaged files of every kind are read, or refused in one line: about a minute of it, seeded.
+
+``make fuzz`` goes on for hours.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from targets import TARGETS, damaged
+
+from inception.errors import InputError
+
+SLOW = {"a.h5": 3, "a.keras": 3, "model": 25, "checkpoint": 60, "avif": 40}  # the others faster
+TRIES = 120
+
+
+@pytest.mark.filterwarnings("ignore")  # decoders wonder aloud about damage they can live with
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_damaged_file_is_read_or_refused_in_one_line(name: str, tmp_path: Path) -> None:
+    target, random = TARGETS[name], np.random.default_rng(0)
+    whole, path = target.whole(), tmp_path / target.name
+    path.write_bytes(whole)
+    target.read(path)
+    for _ in range(SLOW.get(name, TRIES)):
+        path.write_bytes(damaged(whole, random))
+        try:
+            target.read(path)
+        except InputError as error:
+            assert str(error)
