@@ -1,8 +1,11 @@
 """Files that are either whole or not there, what may be read at all, and where the cache lies."""
 
 import errno
+import glob
 import hashlib
 import os
+import platform
+import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,9 +28,11 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         InputError: the place cannot be written to.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    mark = f".{path.name}.{_machine()}-"
+    beside = path.with_name(f"{mark}{os.getpid()}-{secrets.token_hex(2)}.part")  # not to be guessed
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path.parent, mark)
         yield beside
         beside.chmod(0o666 & ~_umask())  # safetensors writes files that only their owner can read
         with beside.open("rb+") as written:
@@ -40,6 +45,21 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         if beside.exists():
             beside.unlink()
+
+
+def _sweep(folder: Path, mark: str) -> None:
+    """Removes what processes of this machine that were killed left beside a file."""
+    for left in folder.glob(f"{glob.escape(mark)}*.part"):
+        import psutil  # seldom needed, and this file is imported by every command
+
+        number = left.name.removeprefix(mark).split("-")[0]
+        if number.isdecimal() and not psutil.pid_exists(int(number)):
+            left.unlink(missing_ok=True)
+
+
+def _machine() -> str:
+    """A few letters for this machine: another's processes, on a shared disk, are not known here."""
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:6]
 
 
 def write_text(path: Path, text: str) -> None:

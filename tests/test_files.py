@@ -142,3 +142,31 @@ def test_without_a_home_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     with pytest.raises(InputError, match="set INCEPTION_CACHE"):
         cache_folder()
+
+
+def test_what_a_killed_process_left_is_swept_and_a_living_one_s_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "last.safetensors"
+    write = f"""
+import os, time
+from pathlib import Path
+from inception.files import replacing
+with replacing(Path({str(path)!r})) as beside:
+    beside.write_text("half")
+    if os.fork():
+        os.kill(os.getpid(), 9)
+    print(os.getpid(), flush=True)
+    with replacing(Path({str(path)!r})) as own:
+        own.write_text("half")
+        time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", write], stdout=subprocess.PIPE, text=True) as done:
+        assert done.stdout is not None
+        living = int(done.stdout.readline())
+        done.wait()
+        parts = [p for p in tmp_path.iterdir() if f"-{living}-" not in p.name]
+        assert len(parts) == 1 and parts[0].name.startswith(".last.safetensors.")
+        other = tmp_path / ".last.safetensors.0a1b2c-999999999-ab.part"  # another machine's
+        other.write_text("half")
+        write_text(path, "whole")
+        assert not parts[0].exists() and other.exists() and path.read_text() == "whole"
+        os.kill(living, 9)
