@@ -37,6 +37,59 @@ class Predictions(BaseModel):
     milliseconds: float = Field(description="from the last byte of the request to the answer")
 
 
+class Embedding(BaseModel):
+    """What the classifier sees of one picture, or why there is nothing."""
+
+    path: str
+    embedding: list[float]
+    error: str | None = None
+
+
+class Embeddings(BaseModel):
+    """Answers in the order of the pictures."""
+
+    model: str
+    embeddings: list[Embedding]
+    milliseconds: float
+
+
+class Rectangle(BaseModel):
+    """In the picture's pixels."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+class Map(Label):
+    """Where a class's logit comes from: it is the mean of the values, plus the bias."""
+
+    logit: float
+    bias: float
+    values: list[list[float]] = Field(description="rows of a grid that lies over `grid`")
+
+
+class Explained(BaseModel):
+    """One picture's maps, the likeliest class first, or why there are none."""
+
+    path: str
+    width: int = Field(description="of the picture, in pixels")
+    height: int
+    crop: Rectangle | None = Field(description="what the network saw")
+    grid: Rectangle | None = Field(description="where the maps lie")
+    maps: list[Map]
+    error: str | None = None
+
+
+class Explanations(BaseModel):
+    """Answers in the order of the pictures."""
+
+    model: str
+    explanations: list[Explained]
+    milliseconds: float
+
+
 class Card(BaseModel):
     """What a model is, how it takes pictures, what it costs and what it reached."""
 
@@ -52,6 +105,7 @@ class Card(BaseModel):
     parents: list[str]
     engine: str
     file: str
+    explains: bool = Field(description="whether /v1/explain has maps of it")
 
 
 class Reloaded(BaseModel):

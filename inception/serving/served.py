@@ -14,10 +14,13 @@ import numpy as np
 from inception.data.crops import views
 from inception.data.images import Picture, UnreadableImageError, read_image
 from inception.errors import InputError, unknown
+from inception.explanation.cam import ClassActivation, Explanation, find_tail
 from inception.machine import available_cores
+from inception.models.cost import cost, end
+from inception.models.spec import Flatten, LocalResponseNorm, Pool, Spec
 from inception.prediction import MODEL_FILES, SHIPPED, find_model
 from inception.runtime import Engine, Floats, create_engine
-from inception.runtime.program import PROBABILITIES
+from inception.runtime.program import PROBABILITIES, STEP
 from inception.serving.batching import Batcher, Batching
 from inception.serving.uploads import Upload
 from inception.weights.model_file import ModelInfo, read_info
@@ -70,6 +73,20 @@ class Workshop:
         self.engines.shutdown(cancel_futures=True)
 
 
+def embedding_output(spec: Spec) -> str:
+    """The output that the classifier's trained part sees, which ``InceptionNet.embed`` gives."""
+    *_, last = cost(spec).stages[:-1]
+    output, at = f"features:{last.name}", last.end
+    layers = spec.classifier if isinstance(spec.classifier, Mapping) else {}
+    for name, layer in layers.items():
+        if not isinstance(layer, Pool | LocalResponseNorm | Flatten):
+            break
+        if not isinstance(layer, Pool) or at.shape[1:] != (1, 1):  # one cell is not pooled
+            output = f"{STEP}classifier.{name}"
+        at = end(layer, at)
+    return output
+
+
 class Served:
     """One model: what it says of itself, and an engine that has run once.
 
@@ -83,7 +100,39 @@ class Served:
         self.info: ModelInfo = read_info(self.path)
         self._workshop = workshop
         self._batchers: dict[str, Batcher] = {}
+        self._opening = asyncio.Lock()
+        self._maps: ClassActivation | None = None
         self._open(PROBABILITIES)
+
+    @property
+    def explains(self) -> bool:
+        """Whether its logits are means of maps, so that ``explain`` works."""
+        try:
+            find_tail(self.info.spec)
+        except InputError:
+            return False
+        return True
+
+    async def explain(self, upload: Upload) -> tuple[Explanation, Picture]:
+        """Maps of all classes for a picture, and the picture.
+
+        Raises:
+            UnreadableImageError: the picture cannot be read.
+            InputError: the network's logits are no means of maps.
+        """
+        async with self._opening:
+            if self._maps is None:
+                self._maps = await asyncio.to_thread(self._explaining)
+        maps, shop = self._maps, self._workshop
+        picture = await shop.decode(lambda: read_image(upload.data, name=upload.name))
+        classes = range(len(self.info.classes))
+        return await shop.run(lambda: maps.explain(picture, classes)), picture
+
+    def _explaining(self) -> ClassActivation:
+        choice = self._workshop.choice
+        return ClassActivation(
+            self.path, choice.engine, device=choice.device, threads=choice.threads
+        )
 
     async def output(self, name: str, upload: Upload) -> Floats:
         """An output of the network for a picture.
@@ -92,8 +141,9 @@ class Served:
             UnreadableImageError: the picture cannot be read, or the network gave no numbers.
             InputError: the network has no such output.
         """
-        if name not in self._batchers:
-            await self._workshop.run(lambda: self._open(name))
+        async with self._opening:
+            if name not in self._batchers:
+                await asyncio.to_thread(self._open, name)
         batcher = self._batchers[name]
         with batcher.coming():
             square = await self._workshop.decode(lambda: self._square(upload))
@@ -108,8 +158,6 @@ class Served:
 
     def _open(self, output: str) -> None:
         """Makes an engine for that output and runs it with the sizes of batches that matter."""
-        if output in self._batchers:  # opened for another request while this one waited
-            return
         shop = self._workshop
         engine = shop.choice.create(self.path, output)
         size = self.info.preprocessing.size

@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from inception.errors import InputError
-from inception.serving.app import House
+from inception.serving.house import House
 from inception.serving.limits import Limits
 from inception.serving.records import LOGGER, JsonLines
 

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from running import Running, form, running
 
@@ -81,10 +82,11 @@ def test_odd_pictures_give_what_they_should(server: Running, real_data: Path) ->
         (b"hello", "image/jpeg", 422, "picture: not a picture in any known format"),
     ],
 )  # fmt: skip
+@pytest.mark.parametrize("path", ["/v1/predict", "/v1/embed", "/v1/explain"])
 def test_what_holds_no_picture_is_refused_with_the_reason(
-    server: Running, body: bytes, kind: str, status: int, says: str
+    server: Running, path: str, body: bytes, kind: str, status: int, says: str
 ) -> None:
-    reply = server.send(body, kind=kind)
+    reply = server.send(body, path, kind)
     assert reply.status == status
     assert says in reply.detail
 
@@ -105,6 +107,41 @@ def test_a_wrong_option_is_told_in_one_line(
     reply = server.send(photographs[0], path)
     assert reply.status == status
     assert says in reply.detail
+
+
+def test_an_embedding_is_what_the_network_s_own_is(
+    server: Running, photographs: list[bytes]
+) -> None:
+    import torch
+
+    from inception import load
+    from inception.data.crops import views
+    from inception.data.images import read_image
+    from inception.models.network import Normalise
+
+    model = load(SHIPPED)
+    square = torch.from_numpy(views(read_image(photographs[0]), model.preprocessing))
+    network_input = Normalise(model.preprocessing)(square)
+    with torch.inference_mode():
+        expected = model.network.embed(network_input)
+    (told,) = server.send(photographs[0], "/v1/embed").json["embeddings"]
+    assert np.abs(np.array(told["embedding"]) - expected[0].numpy()).max() < 1e-3
+
+
+def test_a_map_s_mean_and_its_bias_are_the_logit(server: Running, photographs: list[bytes]) -> None:
+    (told,) = server.send(photographs[0], "/v1/explain?top=2").json["explanations"]
+    (expected,) = server.send(photographs[0]).json["predictions"]
+    assert [m["label"] for m in told["maps"]] == [t["label"] for t in expected["top"]]
+    for shown, label in zip(told["maps"], expected["top"], strict=True):
+        assert np.mean(shown["values"]) + shown["bias"] == pytest.approx(shown["logit"], abs=1e-4)
+        assert shown["probability"] == pytest.approx(label["probability"], abs=1e-5)
+    crop = told["crop"]
+    assert 0 <= crop["left"] < crop["right"] <= told["width"]
+    assert 0 <= crop["top"] < crop["bottom"] <= told["height"]
+    (named,) = server.send(photographs[0], "/v1/explain?class=dog&class=0").json["explanations"]
+    assert [m["label"] for m in named["maps"]] == ["dog", "cat"]
+    assert "no class named 'horse'" in server.send(b"", "/v1/explain?class=horse").detail
+    assert "numbered 0 to 1; got 7" in server.send(b"", "/v1/explain?class=7").detail
 
 
 def test_a_model_shows_its_card(server: Running) -> None:

@@ -1,0 +1,247 @@
+"""The addresses under ``/v1``: pictures in, JSON out; and the probes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, HTTPException, Query, Request
+
+from inception.data.images import Picture, UnreadableImageError
+from inception.explanation.cam import Explanation, class_index
+from inception.models.cost import cost
+from inception.runtime import Floats
+from inception.runtime.program import PROBABILITIES
+from inception.serving.answers import (
+    Card,
+    Embedding,
+    Embeddings,
+    Explained,
+    Explanations,
+    Health,
+    Label,
+    Map,
+    Prediction,
+    Predictions,
+    Problem,
+    Rectangle,
+    Reloaded,
+)
+from inception.serving.house import admitted, each_picture, house_of, served_by
+from inception.serving.served import Served, embedding_output
+from inception.serving.uploads import BYTES, FIELD, FORM, Upload
+
+Named = Annotated[
+    str | None, Query(alias="model", description="a model's name; the first by default")
+]
+Classes = Annotated[
+    list[str] | None, Query(alias="class", description="names or numbers; the likeliest by default")
+]
+Top = Annotated[int, Query(ge=1, le=1000, description="classes to give for each picture")]
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    400: {"model": Problem, "description": "The request broke off."},
+    401: {"model": Problem, "description": "The token is missing or wrong."},
+    403: {"model": Problem, "description": "Not allowed."},
+    404: {"model": Problem, "description": "No such model."},
+    408: {"model": Problem, "description": "The upload took too long."},
+    413: {"model": Problem, "description": "Too large, or too many pictures."},
+    415: {"model": Problem, "description": "Neither a picture nor a form with files."},
+    421: {"model": Problem, "description": "Asked for by a name that is not this server's."},
+    422: {"model": Problem, "description": "No picture, one that cannot be read, a bad option."},
+    503: {"model": Problem, "description": "Too busy: try again after Retry-After seconds."},
+}
+PICTURES = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            FORM: {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        FIELD: {
+                            "type": "array",
+                            "minItems": 1,
+                            "items": {"type": "string", "format": "binary"},
+                        }
+                    },
+                    "required": [FIELD],
+                    "additionalProperties": False,
+                }
+            },
+            BYTES: {"schema": {"type": "string", "format": "binary"}},
+            "image/*": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+
+
+api = APIRouter(responses=PROBLEMS)
+
+
+@api.post("/v1/predict", openapi_extra=PICTURES)
+async def predict(request: Request, model: Named = None, top: Top = 5) -> Predictions:
+    """The likeliest classes of one or several pictures, in their order.
+
+    Some that cannot be read have an `error`; where none can be read the answer is 422.
+    """
+    served = served_by(request, model)
+    async with admitted(request) as uploads:
+        began = time.perf_counter()
+        told = await _outputs(request, served, PROBABILITIES, uploads)
+        answers = [
+            Prediction(path=u.name, top=[], error=v.reason)
+            if isinstance(v, UnreadableImageError)
+            else Prediction(path=u.name, top=_labels(v, served.info.classes, top))
+            for u, v in zip(uploads, told, strict=True)
+        ]
+    return Predictions(model=served.name, predictions=answers, milliseconds=_since(began))
+
+
+@api.post("/v1/embed", openapi_extra=PICTURES)
+async def embed(request: Request, model: Named = None) -> Embeddings:
+    """What the classifier sees of one or several pictures: numbers to compare pictures by."""
+    served = served_by(request, model)
+    async with admitted(request) as uploads:
+        began = time.perf_counter()
+        told = await _outputs(request, served, embedding_output(served.info.spec), uploads)
+        answers = [
+            Embedding(path=u.name, embedding=[], error=v.reason)
+            if isinstance(v, UnreadableImageError)
+            else Embedding(path=u.name, embedding=v.ravel().tolist())
+            for u, v in zip(uploads, told, strict=True)
+        ]
+    return Embeddings(model=served.name, embeddings=answers, milliseconds=_since(began))
+
+
+@api.post("/v1/explain", openapi_extra=PICTURES)
+async def explain(
+    request: Request, model: Named = None, top: Top = 1, classes: Classes = None
+) -> Explanations:
+    """Where in each picture the logits of its likeliest classes, or of those named, come from.
+
+    Exact, from one run of the network: a map's mean plus its bias is the class's logit.
+    """
+    served = served_by(request, model)
+    chosen = [_class_index(served.info.classes, name) for name in classes or ()]
+    async with admitted(request) as uploads:
+        began = time.perf_counter()
+        told = await each_picture(request, served, uploads, served.explain)
+        answers = [
+            Explained(path=u.name, width=0, height=0, crop=None, grid=None, maps=[], error=v.reason)
+            if isinstance(v, UnreadableImageError)
+            else _explained(u.name, *v, served.info.classes, chosen, top)
+            for u, v in zip(uploads, told, strict=True)
+        ]
+    return Explanations(model=served.name, explanations=answers, milliseconds=_since(began))
+
+
+@api.get("/v1/model")
+async def model_card(request: Request, model: Named = None) -> Card:
+    """What a model is: its classes, how it takes pictures, what it costs, what it reached."""
+    served = served_by(request, model)
+    info, count = served.info, cost(served.info.spec)
+    return Card(
+        name=served.name,
+        models=house_of(request).shelf.names,
+        network=info.spec.name,
+        classes=list(info.classes),
+        preprocessing=info.preprocessing.to_json(),
+        parameters=count.parameters,
+        multiply_adds=count.multiply_adds,
+        metrics=dict(info.metrics),
+        licence=info.licence,
+        parents=list(info.parents),
+        engine=served.engine,
+        file=served.path.name,
+        explains=served.explains,
+    )
+
+
+@api.post("/v1/reload")
+async def reload(request: Request, model: Named = None) -> Reloaded:
+    """Reads the model's file again, all models' where none is named; needs the server's token.
+
+    Requests under way keep the model that they began with. A file that is no model any more is
+    refused, 422, and the one that was read before stays.
+    """
+    house = house_of(request)
+    if not house.can_reload:
+        raise HTTPException(
+            403, "a server without a token takes in no models: start it with --token"
+        )
+    names = house.shelf.names if model is None else [served_by(request, model).name]
+    for name in names:
+        await house.shelf.reload(name)
+    return Reloaded(reloaded=names)
+
+
+@api.get("/healthz")
+async def healthz() -> Health:
+    """Whether the process answers at all."""
+    return Health(status="alive")
+
+
+@api.get("/readyz")
+async def readyz(request: Request) -> Health:
+    """Whether it takes requests: models are ready, and it is not about to stop."""
+    if house_of(request).leaving:
+        raise HTTPException(503, "the server is about to stop")
+    return Health(status="ready")
+
+
+async def _outputs(
+    request: Request, served: Served, output: str, uploads: Sequence[Upload]
+) -> list[Floats | UnreadableImageError]:
+    """The output for each picture, as ``_each``."""
+    return await each_picture(request, served, uploads, partial(served.output, output))
+
+
+def _explained(
+    path: str,
+    explanation: Explanation,
+    picture: Picture,
+    classes: Sequence[str],
+    chosen: Sequence[int],
+    top: int,
+) -> Explained:
+    best = np.argsort(-explanation.probabilities, kind="stable")[:top]
+    return Explained(
+        path=path,
+        width=picture.shape[1],
+        height=picture.shape[0],
+        crop=Rectangle(**explanation.crop._asdict()),
+        grid=Rectangle(**explanation.grid._asdict()),
+        maps=[
+            Map(
+                label=classes[i],
+                index=int(i),
+                probability=min(float(explanation.probabilities[i]), 1.0),
+                logit=float(explanation.logits[i]),
+                bias=float(explanation.biases[i]),
+                values=explanation.maps[i].tolist(),
+            )
+            for i in chosen or best
+        ],
+    )
+
+
+def _class_index(classes: Sequence[str], name: str) -> int:
+    """The class of that name, else of that number."""
+    number = name not in classes and name.isdecimal()
+    return class_index(classes, int(name) if number else name)
+
+
+def _labels(probabilities: Floats, classes: Sequence[str], top: int) -> list[Label]:
+    best = np.argsort(-probabilities, kind="stable")[:top]
+    return [
+        Label(label=classes[i], index=int(i), probability=min(float(probabilities[i]), 1.0))
+        for i in best
+    ]
+
+
+def _since(began: float) -> float:
+    return round(1000 * (time.perf_counter() - began), 3)
