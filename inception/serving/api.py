@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 from fastapi import APIRouter, HTTPException, Query, Request
@@ -42,18 +42,34 @@ Classes = Annotated[
 ]
 Top = Annotated[int, Query(ge=1, le=1000, description="classes to give for each picture")]
 
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    400: {"model": Problem, "description": "The request broke off."},
-    401: {"model": Problem, "description": "The token is missing or wrong."},
-    403: {"model": Problem, "description": "Not allowed."},
-    404: {"model": Problem, "description": "No such model."},
-    408: {"model": Problem, "description": "The upload took too long."},
-    413: {"model": Problem, "description": "Too large, or too many pictures."},
-    415: {"model": Problem, "description": "Neither a picture nor a form with files."},
-    421: {"model": Problem, "description": "Asked for by a name that is not this server's."},
-    422: {"model": Problem, "description": "No picture, one that cannot be read, a bad option."},
-    503: {"model": Problem, "description": "Too busy: try again after Retry-After seconds."},
-}
+Problems: TypeAlias = dict[int | str, dict[str, Any]]
+
+
+def problems(*, beside: Problems | None = None, **reasons: str) -> Problems:
+    """Refusals as the description lists them: ``s422="why"``."""
+    told: Problems = {
+        int(status[1:]): {"model": Problem, "description": why} for status, why in reasons.items()
+    }
+    return (beside or {}) | told
+
+
+GUARDED = problems(
+    s401="The token is missing or wrong.",
+    s421="Asked for by a name that is not this server's.",
+    s422="An option is wrong.",
+)
+NAMED = problems(s404="There is no such model.", beside=GUARDED)
+ON_PICTURES = problems(
+    s400="The request broke off.",
+    s403="From a page of another origin.",
+    s408="The upload took too long.",
+    s413="Too large, or too many pictures.",
+    s415="Neither a picture nor a form with files.",
+    s422="No picture, none that can be read, or a wrong option.",
+    s503="Too busy: come back after Retry-After seconds.",
+    beside=NAMED,
+)
+RELOADING = problems(s403="The server has no token.", s422="It is no model.", beside=NAMED)
 PICTURES = {
     "requestBody": {
         "required": True,
@@ -79,10 +95,10 @@ PICTURES = {
 }
 
 
-api = APIRouter(responses=PROBLEMS)
+api = APIRouter()
 
 
-@api.post("/v1/predict", openapi_extra=PICTURES)
+@api.post("/v1/predict", openapi_extra=PICTURES, responses=ON_PICTURES)
 async def predict(request: Request, model: Named = None, top: Top = 5) -> Predictions:
     """The likeliest classes of one or several pictures, in their order.
 
@@ -101,7 +117,7 @@ async def predict(request: Request, model: Named = None, top: Top = 5) -> Predic
     return Predictions(model=served.name, predictions=answers, milliseconds=_since(began))
 
 
-@api.post("/v1/embed", openapi_extra=PICTURES)
+@api.post("/v1/embed", openapi_extra=PICTURES, responses=ON_PICTURES)
 async def embed(request: Request, model: Named = None) -> Embeddings:
     """What the classifier sees of one or several pictures: numbers to compare pictures by."""
     served = served_by(request, model)
@@ -117,7 +133,7 @@ async def embed(request: Request, model: Named = None) -> Embeddings:
     return Embeddings(model=served.name, embeddings=answers, milliseconds=_since(began))
 
 
-@api.post("/v1/explain", openapi_extra=PICTURES)
+@api.post("/v1/explain", openapi_extra=PICTURES, responses=ON_PICTURES)
 async def explain(
     request: Request, model: Named = None, top: Top = 1, classes: Classes = None
 ) -> Explanations:
@@ -139,7 +155,7 @@ async def explain(
     return Explanations(model=served.name, explanations=answers, milliseconds=_since(began))
 
 
-@api.get("/v1/model")
+@api.get("/v1/model", responses=NAMED)
 async def model_card(request: Request, model: Named = None) -> Card:
     """What a model is: its classes, how it takes pictures, what it costs, what it reached."""
     served = served_by(request, model)
@@ -161,7 +177,7 @@ async def model_card(request: Request, model: Named = None) -> Card:
     )
 
 
-@api.post("/v1/reload")
+@api.post("/v1/reload", responses=RELOADING)
 async def reload(request: Request, model: Named = None) -> Reloaded:
     """Reads the model's file again, all models' where none is named; needs the server's token.
 
@@ -185,7 +201,7 @@ async def healthz() -> Health:
     return Health(status="alive")
 
 
-@api.get("/readyz")
+@api.get("/readyz", responses=problems(s503="It is about to stop."))
 async def readyz(request: Request) -> Health:
     """Whether it takes requests: models are ready, and it is not about to stop."""
     if house_of(request).leaving:
