@@ -34,8 +34,8 @@ published: $(VENV)/test  ## real weights of the package index beside their own r
 
 # The server's page is tested in a real browser, which no package of Python's brings along.
 browser:
-	@if command -v chromium chromium-browser chrome >/dev/null; then :; \
-	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	@for name in chromium chromium-browser chrome; do command -v $$name >/dev/null && exit; done; \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 	    apt-get update -qq && apt-get install -y -qq chromium >/dev/null; \
 	else echo "Chromium is missing: tests of the page are skipped, and fail with CI set." \
 	    "Install it, or run make as root where there is apt-get."; fi

@@ -90,6 +90,33 @@ class Explanations(BaseModel):
     milliseconds: float
 
 
+class Module(BaseModel):
+    """A module's part in a class's logit, and its branches'."""
+
+    module: str
+    total: float = Field(description="gradient times value, over all it gives")
+    branches: dict[str, float] = Field(description="they add up to the total")
+    shares: dict[str, float] = Field(description="they add up to 1, unless the total is 0")
+
+
+class Attributed(BaseModel):
+    """One picture's modules from the first to the last, or why there are none."""
+
+    path: str
+    label: str = Field(description="the class that is attributed")
+    against: str | None = Field(default=None, description="the class that it is compared with")
+    modules: list[Module]
+    error: str | None = None
+
+
+class Attributions(BaseModel):
+    """Answers in the order of the pictures."""
+
+    model: str
+    attributions: list[Attributed]
+    milliseconds: float
+
+
 class Card(BaseModel):
     """What a model is, how it takes pictures, what it costs and what it reached."""
 
@@ -106,6 +133,7 @@ class Card(BaseModel):
     engine: str
     file: str
     explains: bool = Field(description="whether /v1/explain has maps of it")
+    branches: bool = Field(description="whether /v1/branches works with it")
 
 
 class Reloaded(BaseModel):

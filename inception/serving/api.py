@@ -5,17 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import numpy as np
-from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from inception.data.images import Picture, UnreadableImageError
-from inception.explanation.cam import Explanation, class_index
+from inception.diagram import diagram
+from inception.errors import InputError
+from inception.explanation.answer import Explanation, class_index
 from inception.models.cost import cost
 from inception.runtime import Floats
-from inception.runtime.program import PROBABILITIES
 from inception.serving.answers import (
+    Attributed,
+    Attributions,
     Card,
     Embedding,
     Embeddings,
@@ -24,6 +27,7 @@ from inception.serving.answers import (
     Health,
     Label,
     Map,
+    Module,
     Prediction,
     Predictions,
     Problem,
@@ -31,8 +35,10 @@ from inception.serving.answers import (
     Reloaded,
 )
 from inception.serving.house import admitted, each_picture, house_of, served_by
-from inception.serving.served import Served, embedding_output
-from inception.serving.uploads import BYTES, FIELD, FORM, Upload
+from inception.serving.uploads import BYTES, FIELD, FORM
+
+if TYPE_CHECKING:
+    from inception.explanation.branches import ModuleShares
 
 Named = Annotated[
     str | None, Query(alias="model", description="a model's name; the first by default")
@@ -40,6 +46,11 @@ Named = Annotated[
 Classes = Annotated[
     list[str] | None, Query(alias="class", description="names or numbers; the likeliest by default")
 ]
+Pair = Annotated[
+    list[str] | None,
+    Query(alias="class", max_length=2, description="one, or two to compare; names or numbers"),
+]
+MOST_DIGITS = 10  # of a class's number; int refuses thousands of them
 Top = Annotated[int, Query(ge=1, le=1000, description="classes to give for each picture")]
 
 Problems: TypeAlias = dict[int | str, dict[str, Any]]
@@ -58,7 +69,7 @@ GUARDED = problems(
     s421="Asked for by a name that is not this server's.",
     s422="An option is wrong.",
 )
-NAMED = problems(s404="There is no such model.", beside=GUARDED)
+NAMED = problems(s404="There is no such model, or no such class.", beside=GUARDED)
 ON_PICTURES = problems(
     s400="The request broke off.",
     s403="From a page of another origin.",
@@ -70,6 +81,7 @@ ON_PICTURES = problems(
     beside=NAMED,
 )
 RELOADING = problems(s403="The server has no token.", s422="It is no model.", beside=NAMED)
+DRAWN: Problems = {200: {"content": {"image/svg+xml": {"schema": {"type": "string"}}}}}
 PICTURES = {
     "requestBody": {
         "required": True,
@@ -107,7 +119,7 @@ async def predict(request: Request, model: Named = None, top: Top = 5) -> Predic
     served = served_by(request, model)
     async with admitted(request) as uploads:
         began = time.perf_counter()
-        told = await _outputs(request, served, PROBABILITIES, uploads)
+        told = await each_picture(request, served, uploads, served.predict)
         answers = [
             Prediction(path=u.name, top=[], error=v.reason)
             if isinstance(v, UnreadableImageError)
@@ -123,7 +135,7 @@ async def embed(request: Request, model: Named = None) -> Embeddings:
     served = served_by(request, model)
     async with admitted(request) as uploads:
         began = time.perf_counter()
-        told = await _outputs(request, served, embedding_output(served.info.spec), uploads)
+        told = await each_picture(request, served, uploads, served.embed)
         answers = [
             Embedding(path=u.name, embedding=[], error=v.reason)
             if isinstance(v, UnreadableImageError)
@@ -155,6 +167,34 @@ async def explain(
     return Explanations(model=served.name, explanations=answers, milliseconds=_since(began))
 
 
+@api.post("/v1/branches", openapi_extra=PICTURES, responses=ON_PICTURES)
+async def branches(request: Request, model: Named = None, classes: Pair = None) -> Attributions:
+    """What each branch of each module adds to a class's logit, the likeliest by default.
+
+    With two classes: to what speaks for the first rather than for the second. It takes gradients,
+    so an exported model cannot tell.
+    """
+    served = served_by(request, model)
+    chosen = [_class_index(served.info.classes, name) for name in classes or ()]
+    async with admitted(request) as uploads:
+        began = time.perf_counter()
+        told = await each_picture(request, served, uploads, partial(served.branches, chosen))
+        answers = [
+            Attributed(path=u.name, label="", modules=[], error=v.reason)
+            if isinstance(v, UnreadableImageError)
+            else _attributed(u.name, *v, served.info.classes)
+            for u, v in zip(uploads, told, strict=True)
+        ]
+    return Attributions(model=served.name, attributions=answers, milliseconds=_since(began))
+
+
+@api.get("/v1/diagram", responses=DRAWN | NAMED, response_class=Response)
+async def draw(request: Request, model: Named = None) -> Response:
+    """The network drawn from its table, as SVG."""
+    drawn = diagram(served_by(request, model).info.spec)
+    return Response(drawn, media_type="image/svg+xml")
+
+
 @api.get("/v1/model", responses=NAMED)
 async def model_card(request: Request, model: Named = None) -> Card:
     """What a model is: its classes, how it takes pictures, what it costs, what it reached."""
@@ -174,6 +214,7 @@ async def model_card(request: Request, model: Named = None) -> Card:
         engine=served.engine,
         file=served.path.name,
         explains=served.explains,
+        branches=served.attributes,
     )
 
 
@@ -209,13 +250,6 @@ async def readyz(request: Request) -> Health:
     return Health(status="ready")
 
 
-async def _outputs(
-    request: Request, served: Served, output: str, uploads: Sequence[Upload]
-) -> list[Floats | UnreadableImageError]:
-    """The output for each picture, as ``_each``."""
-    return await each_picture(request, served, uploads, partial(served.output, output))
-
-
 def _explained(
     path: str,
     explanation: Explanation,
@@ -225,6 +259,7 @@ def _explained(
     top: int,
 ) -> Explained:
     best = np.argsort(-explanation.probabilities, kind="stable")[:top]
+    biases = np.zeros(len(classes)) if explanation.biases is None else explanation.biases
     return Explained(
         path=path,
         width=picture.shape[1],
@@ -237,7 +272,7 @@ def _explained(
                 index=int(i),
                 probability=min(float(explanation.probabilities[i]), 1.0),
                 logit=float(explanation.logits[i]),
-                bias=float(explanation.biases[i]),
+                bias=float(biases[i]),
                 values=explanation.maps[i].tolist(),
             )
             for i in chosen or best
@@ -245,10 +280,23 @@ def _explained(
     )
 
 
+def _attributed(
+    path: str, answer: Explanation, shares: Sequence[ModuleShares], classes: Sequence[str]
+) -> Attributed:
+    first, *second = (classes[index] for index in answer.classes)
+    modules = [Module(**module.to_json()) for module in shares]
+    return Attributed(
+        path=path, label=first, against=second[0] if second else None, modules=modules
+    )
+
+
 def _class_index(classes: Sequence[str], name: str) -> int:
-    """The class of that name, else of that number."""
-    number = name not in classes and name.isdecimal()
-    return class_index(classes, int(name) if number else name)
+    """The class of that name, else of that number; raises 404 where there is none."""
+    number = name not in classes and name.isdecimal() and len(name) < MOST_DIGITS
+    try:
+        return class_index(classes, int(name) if number else name)
+    except InputError as error:
+        raise HTTPException(404, str(error)) from None
 
 
 def _labels(probabilities: Floats, classes: Sequence[str], top: int) -> list[Label]:

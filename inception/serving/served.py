@@ -7,25 +7,39 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
 from inception.data.crops import views
 from inception.data.images import Picture, UnreadableImageError, read_image
 from inception.errors import InputError, unknown
-from inception.explanation.cam import ClassActivation, Explanation, find_tail
+from inception.explanation.answer import Explanation
+from inception.explanation.cam import ClassActivation, find_tail
 from inception.machine import available_cores
 from inception.models.cost import cost, end
-from inception.models.spec import Flatten, LocalResponseNorm, Pool, Spec
+from inception.models.spec import (
+    Branches,
+    Flatten,
+    Layers,
+    LocalResponseNorm,
+    Pool,
+    Residual,
+    Spec,
+)
 from inception.prediction import MODEL_FILES, SHIPPED, find_model
 from inception.runtime import Engine, Floats, create_engine
 from inception.runtime.program import PROBABILITIES, STEP
 from inception.serving.batching import Batcher, Batching
 from inception.serving.uploads import Upload
-from inception.weights.model_file import ModelInfo, read_info
+from inception.weights.model_file import ModelInfo, is_exported, read_info
+
+if TYPE_CHECKING:
+    from inception.explanation.branches import ModuleShares
+    from inception.explanation.gradients import Attributor
 
 Result = TypeVar("Result")
+Contributions: TypeAlias = "tuple[Explanation, list[ModuleShares]]"
 
 
 @dataclass(frozen=True)
@@ -87,8 +101,19 @@ def embedding_output(spec: Spec) -> str:
     return output
 
 
+def has_branches(layers: Layers) -> bool:
+    """Whether something is concatenated anywhere in them."""
+    if isinstance(layers, Mapping):
+        return any(map(has_branches, layers.values()))
+    if isinstance(layers, Residual):
+        return has_branches(layers.body) or has_branches(layers.shortcut)
+    return isinstance(layers, Branches)
+
+
 class Served:
     """One model: what it says of itself, and an engine that has run once.
+
+    What else it can do, maps and branches for example, is made ready when first asked for.
 
     Raises:
         InputError: as ``find_model`` and ``create_engine``, or the model gives no numbers.
@@ -99,10 +124,8 @@ class Served:
         self.path = find_model(source)
         self.info: ModelInfo = read_info(self.path)
         self._workshop = workshop
-        self._batchers: dict[str, Batcher] = {}
-        self._opening = asyncio.Lock()
-        self._maps: ClassActivation | None = None
-        self._open(PROBABILITIES)
+        self._parts: dict[str, asyncio.Task[Any]] = {}
+        self.engine, self._predicting = self._batcher(PROBABILITIES)
 
     @property
     def explains(self) -> bool:
@@ -113,6 +136,30 @@ class Served:
             return False
         return True
 
+    @property
+    def attributes(self) -> bool:
+        """Whether ``branches`` works: it needs gradients, and branches to attribute to."""
+        return not is_exported(self.path) and has_branches(self.info.spec.stages)
+
+    async def predict(self, upload: Upload) -> Floats:
+        """``[classes]``, the probabilities for a picture.
+
+        Raises:
+            UnreadableImageError: the picture cannot be read, or the network gave no numbers.
+        """
+        return await self._ask(self._predicting, upload)
+
+    async def embed(self, upload: Upload) -> Floats:
+        """What the classifier's trained part sees of a picture.
+
+        Raises:
+            UnreadableImageError: as ``predict``.
+            InputError: an exported network in which that is nowhere.
+        """
+        output = embedding_output(self.info.spec)
+        _, batcher = await self._part("embed", lambda: self._batcher(output))
+        return await self._ask(batcher, upload)
+
     async def explain(self, upload: Upload) -> tuple[Explanation, Picture]:
         """Maps of all classes for a picture, and the picture.
 
@@ -120,44 +167,45 @@ class Served:
             UnreadableImageError: the picture cannot be read.
             InputError: the network's logits are no means of maps.
         """
-        async with self._opening:
-            if self._maps is None:
-                self._maps = await asyncio.to_thread(self._explaining)
-        maps, shop = self._maps, self._workshop
-        picture = await shop.decode(lambda: read_image(upload.data, name=upload.name))
-        classes = range(len(self.info.classes))
-        return await shop.run(lambda: maps.explain(picture, classes)), picture
-
-    def _explaining(self) -> ClassActivation:
-        choice = self._workshop.choice
-        return ClassActivation(
-            self.path, choice.engine, device=choice.device, threads=choice.threads
+        how, classes = self._workshop.choice, range(len(self.info.classes))
+        maps = await self._part(
+            "maps",
+            lambda: ClassActivation(self.path, how.engine, device=how.device, threads=how.threads),
         )
+        picture = await self._workshop.decode(lambda: _read(upload))
+        return await self._workshop.run(lambda: maps.explain(picture, classes)), picture
 
-    async def output(self, name: str, upload: Upload) -> Floats:
-        """An output of the network for a picture.
+    async def branches(self, classes: Sequence[int], upload: Upload) -> Contributions:
+        """What each branch adds to the first class's logit, less the second's where there is one.
 
         Raises:
-            UnreadableImageError: the picture cannot be read, or the network gave no numbers.
-            InputError: the network has no such output.
+            UnreadableImageError: the picture cannot be read.
+            InputError: an exported model, or a network without branches.
         """
-        async with self._opening:
-            if name not in self._batchers:
-                await asyncio.to_thread(self._open, name)
-        batcher = self._batchers[name]
+        attributor = await self._part("branches", self._attributing)
+        picture = await self._workshop.decode(lambda: _read(upload))
+        return await self._workshop.run(lambda: attributor.branches(picture, classes))
+
+    async def _part(self, name: str, make: Callable[[], Result]) -> Result:
+        """What ``make`` gives, made once, in a thread; whoever gives up does not stop it."""
+        part = self._parts.get(name)
+        if part is None or (part.done() and part.exception() is not None):
+            part = self._parts[name] = asyncio.create_task(asyncio.to_thread(make))
+        made: Result = await asyncio.shield(part)
+        return made
+
+    async def _ask(self, batcher: Batcher, upload: Upload) -> Floats:
         with batcher.coming():
-            square = await self._workshop.decode(lambda: self._square(upload))
+            square = await self._workshop.decode(
+                lambda: views(_read(upload), self.info.preprocessing)
+            )
         values = await batcher.ask(square)
         if not np.isfinite(values).all():
             raise UnreadableImageError(upload.name, "the network gave no finite numbers for it")
         return values
 
-    def _square(self, upload: Upload) -> Picture:
-        picture = read_image(upload.data, name=upload.name)
-        return views(picture, self.info.preprocessing)
-
-    def _open(self, output: str) -> None:
-        """Makes an engine for that output and runs it with the sizes of batches that matter."""
+    def _batcher(self, output: str) -> tuple[str, Batcher]:
+        """An engine's name, and itself for that output, run with the batches that matter."""
         shop = self._workshop
         engine = shop.choice.create(self.path, output)
         size = self.info.preprocessing.size
@@ -165,8 +213,16 @@ class Served:
             values = engine.run(np.zeros((count, size, size, 3), np.uint8))[output]
         if not np.isfinite(values).all():
             raise InputError(f"{self.source}: the network gives no finite numbers")
-        self.engine = engine.name
-        self._batchers[output] = Batcher(engine, output, shop.batching, shop.engines, shop.ran)
+        return engine.name, Batcher(engine, output, shop.batching, shop.engines, shop.ran)
+
+    def _attributing(self) -> Attributor:
+        from inception.explanation.gradients import Attributor  # torch
+
+        return Attributor(self.path)
+
+
+def _read(upload: Upload) -> Picture:
+    return read_image(upload.data, name=upload.name)
 
 
 class Shelf:

@@ -59,13 +59,13 @@ class Running:
     def send(self, data: bytes, path: str = "/v1/predict", kind: str = "image/jpeg") -> Reply:
         return self.ask("POST", path, data, {"Content-Type": kind})
 
-    def raw(self, *pieces: bytes) -> bytes:
-        """What comes back for bytes as they are, until the server closes the connection."""
+    def raw(self, *pieces: bytes, first: bool = False) -> bytes:
+        """What comes back for bytes as they are: until the server closes, or the first of it."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
             for piece in pieces:
                 connection.sendall(piece)
-            told = b""
-            while more := connection.recv(65536):
+            told = connection.recv(65536) if first else b""
+            while not first and (more := connection.recv(65536)):
                 told += more
             return told
 

@@ -97,6 +97,7 @@ def test_what_holds_no_picture_is_refused_with_the_reason(
         ("/v1/predict?top=0", 422, "top: input should be greater than or equal to 1; got '0'"),
         ("/v1/predict?top=many", 422, "top: "),
         ("/v1/predict?model=cats", 404, "there are: cats-and-dogs"),
+        ("/v1/explain?class=" + "9" * 5000, 404, "no class named"),
         ("/v1/reload", 403, "start it with --token"),
         ("/v1/nothing", 404, "Not Found"),
     ],
@@ -144,6 +145,45 @@ def test_a_map_s_mean_and_its_bias_are_the_logit(server: Running, photographs: l
     assert "numbered 0 to 1; got 7" in server.send(b"", "/v1/explain?class=7").detail
 
 
+def test_branches_add_up_to_their_module(server: Running, photographs: list[bytes]) -> None:
+    reply = server.send(photographs[0], "/v1/branches?class=dog&class=cat")
+    (told,) = reply.json["attributions"]
+    assert (told["label"], told["against"]) == ("dog", "cat")
+    assert [m["module"] for m in told["modules"]][::8] == ["inception_3a", "inception_5b"]
+    for module in told["modules"]:
+        assert set(module["shares"]) == {"conv1x1", "conv3x3", "conv5x5", "pool"}
+        assert sum(module["branches"].values()) == pytest.approx(module["total"], rel=1e-5)
+        assert sum(module["shares"].values()) == pytest.approx(1, abs=1e-5)
+    many = "&".join(["class=cat"] * 3)
+    assert server.send(photographs[0], f"/v1/branches?{many}").status == 422
+
+
+def test_the_network_is_drawn(server: Running) -> None:
+    reply = server.ask("GET", "/v1/diagram")
+    assert reply.headers["content-type"] == "image/svg+xml"
+    assert b'data-module="inception_4e" data-branch="conv5x5"' in reply.body
+
+
+def test_an_exported_model_predicts_explains_and_embeds(
+    tmp_path: Path, photographs: list[bytes], server: Running
+) -> None:
+    from inception.export import export
+
+    file = tmp_path / "pets.xml"
+    export(SHIPPED, "openvino", file, precision="fp16")
+    with running({"pets": file}) as exported:
+        card = exported.ask("GET", "/v1/model").json
+        assert (card["explains"], card["branches"]) == (True, False)
+        for path, kind, value in (("predict", "predictions", "top"),
+                                  ("embed", "embeddings", "embedding"),
+                                  ("explain", "explanations", "maps")):  # fmt: skip
+            (ours,), (theirs,) = (
+                s.send(photographs[0], f"/v1/{path}").json[kind] for s in (exported, server)
+            )
+            assert len(ours[value]) == len(theirs[value]) > 0
+        assert "exported" in exported.send(photographs[0], "/v1/branches").detail
+
+
 def test_a_model_shows_its_card(server: Running) -> None:
     card = server.ask("GET", "/v1/model").json
     assert card["name"] == SHIPPED and card["models"] == [SHIPPED]
@@ -180,7 +220,7 @@ def test_health_readiness_and_metrics(server: Running, photographs: list[bytes])
 def test_too_large_a_body_is_refused_before_it_is_read(photographs: list[bytes]) -> None:
     with running(limits=Limits(body_bytes=100_000, pictures=2, queue=4)) as server:
         head = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000000\r\n\r\n"
-        told = server.raw(head, b"\r\n" * 10)  # nothing of the body was sent
+        told = server.raw(head, first=True)  # nothing of the body was sent
         assert told.startswith(b"HTTP/1.1 413 ")
         assert server.send(b"x" * 100_000_000).detail == "a request takes 0.1 MB at most"
         chunks = iter([b"x" * 60_000] * 50)

@@ -45,8 +45,8 @@ function section(path, method, told) {
   if (told.parameters) add("Options, in the address", table(told.parameters.map((p) => [p.name, typed(p)])));
   if (told.requestBody) add("Body", table(Object.keys(told.requestBody.content).map((kind) => [kind, kind.startsWith("multipart") ? "one or several pictures, each a file named file" : "one picture as it is"])));
   add("Try it", shapeOf("pre", "", curl(method, path, Boolean(told.requestBody))));
-  const good = told.responses["200"].content["application/json"];
-  add("Answer", shapeOf("pre", "", JSON.stringify(example(good.schema), null, 2)));
+  const [[kind, good]] = Object.entries(told.responses["200"].content);
+  add("Answer", shapeOf("pre", "", kind === "application/json" ? JSON.stringify(example(good.schema), null, 2) : kind));
   const bad = Object.entries(told.responses).filter(([status]) => status !== "200");
   if (bad.length) add("Refusals, {\"detail\": why}", table(bad.map(([status, { description }]) => [status, description])));
   return made;

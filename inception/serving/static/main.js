@@ -154,7 +154,7 @@ async function branches() {
     const told = await entry.branches[wanted];
     if (entry !== shown || wanted !== entry.chosen) return;
     $("branches-hint").textContent = `Of each module, how much of its part in “${label}” comes through which branch.`;
-    showBranches($("modules"), told.modules);
+    showBranches($("modules"), told.attributions[0].modules);
   } catch (error) {
     delete entry.branches[wanted];
     $("branches-hint").textContent = error.message;

@@ -35,8 +35,10 @@ export function showAnswers(list, entry, canChoose, choose) {
   if (focused >= 0) list.querySelectorAll("button")[focused]?.focus();
 }
 
-/** Modules from the last to the first, their branches coloured by their share. */
+/** Modules from the first to the last, their branches coloured by their share. */
 export function showBranches(place, modules) {
+  const longest = Math.max(...modules.map(({ module }) => short(module).length));
+  place.style.setProperty("--names", `${Math.min(longest + 1, 12)}ch`);
   place.replaceChildren(
     ...modules.map(({ module, shares }) => {
       const row = shapeOf("div", "module");
@@ -49,11 +51,13 @@ export function showBranches(place, modules) {
         cell.title = `${branch}: ${(100 * share).toFixed(1)} % of ${module}`;
         cells.append(cell);
       }
-      row.append(shapeOf("span", "name", module.replace(/^inception_/, "")), cells);
+      row.append(shapeOf("span", "name", short(module)), cells);
       return row;
     }),
   );
 }
+
+const short = (module) => module.replace(/^inception_/, "");
 
 const pretty = (branch) => branch.replace(/^conv/, "").replace(/(\d)x(\d)/g, "$1×$2").replaceAll("_", " ");
 
