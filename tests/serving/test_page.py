@@ -43,6 +43,7 @@ def opened(browser: Browser, server: Running, **options: Any) -> Iterator[Page]:
     errors: list[str] = []
     elsewhere: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("filechooser", lambda _: None)  # from the start, or the first one may be missed
     page.on("request", lambda r: r.url.startswith((server.url, "blob:")) or elsewhere.append(r.url))
     page.goto(server.url)
     yield page
