@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -134,12 +133,11 @@ def _print_settings() -> int:
 
 
 def _config(given: dict[str, Any], settings: list[str]) -> TrainConfig:
-    from inception.training.recipes import recipe
+    from inception.training.given import configured
 
     if "epochs" in given and "steps" in given:
         raise InputError("give either --epochs or --steps")
-    begun = recipe(given.pop("recipe", "default"))
-    return replace(begun, **given).with_settings(settings)
+    return configured(None, given).with_settings(settings)
 
 
 def _machine(given: dict[str, Any], settings: list[str], resume: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -44,6 +45,10 @@ class Dataset:
     labels: npt.NDArray[np.int64]
     rows: npt.NDArray[np.int64]
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        classes = reprlib.repr(self.classes)
+        return f"Dataset({self.name!r}, {number(len(self), 'picture')}, classes={classes})"
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -133,6 +138,9 @@ class Data:
     classes: tuple[str, ...]
     splits: Mapping[str, Dataset]
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Data({str(self.place)!r}, {list(self.splits.values())})"
 
     def for_training(self, seed: int) -> tuple[Dataset, Dataset]:
         """The training and the validation set; a tenth is held out where there is no latter.

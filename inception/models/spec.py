@@ -76,6 +76,9 @@ __all__ = [  # also what a table of one's own needs beside the kinds
 class Spec(Architecture):
     """A network as ``kinds`` describes it: this is what tables, files and functions hand around."""
 
+    def __repr__(self) -> str:
+        return f"Spec({self.name!r}, {self.num_classes} classes, {self.image_size} px)"
+
     def to_json(self) -> dict[str, Any]:
         """The network as JSON values."""
         return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 from inception.data.transforms import AUGMENTATIONS, Augmentation, augmentation
 from inception.errors import InputError
@@ -138,6 +138,16 @@ class TrainConfig:
     checkpoint_s: float = setting(
         120.0, "seconds between checkpoints within an epoch", above=0, machine=True
     )
+
+    def __new__(cls, *_: Any, **settings: Any) -> Self:
+        """Where a name is no setting's, says which is the nearest."""
+        for name in settings:
+            find_setting(name, fields(cls))
+        return super().__new__(cls)
+
+    def __repr__(self) -> str:
+        own = [f for f in fields(self) if getattr(self, f.name) != f.default]
+        return f"TrainConfig({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in own)})"
 
     def __post_init__(self) -> None:
         for each in fields(self):

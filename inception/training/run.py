@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Unpack
 
 from inception.data.datasets import Dataset, open_data
 from inception.errors import InputError, command
@@ -22,6 +22,7 @@ from inception.training.checkpoint import State
 from inception.training.config import TrainConfig
 from inception.training.design import begin, design, resolve
 from inception.training.folder import LAST, check_free, locked, new_folder_name
+from inception.training.given import Settings, configured
 from inception.training.loop import Interrupted, Reports, Training, least_batch
 from inception.training.readable import Looked, look
 from inception.training.records import (
@@ -69,38 +70,43 @@ class RunSummary:
 
 def train(
     data: str | Path | None,
-    config: TrainConfig | None = None,
+    config: TrainConfig | Settings | None = None,
     *,
     out: str | Path | None = None,
     resume: str | Path | None = None,
     machine: Mapping[str, Any] = MappingProxyType({}),
     reports: Reports | None = None,
     started: Callable[[RunStart], None] = lambda start: None,
+    **settings: Unpack[Settings],
 ) -> RunSummary:
     """Trains a network on a data set, into a run folder.
 
     Args:
         data: a data set (``data.datasets.open_data``); a resumed run knows its own.
-        config: settings; the default recipe's where not given. A resumed run has its own: what is
-            decided here must be the same there.
+        config: settings, also as a mapping; the default recipe's where not given. A resumed run
+            has its own: what is decided here must be the same there.
         out: the run folder; a new one below ``runs/`` by default.
         resume: a run folder to go on with, exactly as if it had not stopped.
         machine: settings among ``config.MACHINE`` that a resumed run is to have from now on.
         reports: told of steps and epochs.
         started: told what is about to happen.
+        settings: any of ``TrainConfig``, over those of ``config``; of a resumed run the machine's.
 
     Raises:
         InputError: anything wrong with data, settings or folders.
         Interrupted: SIGINT or SIGTERM; the run is saved and can be resumed.
     """
     if resume is not None:
-        start, network, state = resumed(Path(resume), data, config, machine)
+        now: dict[str, Any] = {**machine, **settings}
+        same = None if config is None else configured(config, {})
+        start, network, state = resumed(Path(resume), data, same, now)
         with alone_in(start.folder):
             return _go(start, network, state, reports or Reports(), started)
+    config = configured(config, settings)
     if data is None:
         raise InputError("training needs a data set: inception train DATA")
     opened = open_data(data)
-    config = resolve(config or TrainConfig())
+    config = resolve(config)
     spec, init = design(config, len(opened.classes))
     train_set, val_set = opened.for_training(config.seed)
     config = replace(config, model=config.model or spec.name, image_size=spec.image_size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
@@ -52,6 +53,9 @@ class ModelInfo:
     parents: tuple[str, ...] = ()
     temperature: Annotated[float, Range(1e-6, 1e6)] = 1.0
     aux_temperatures: Mapping[str, float] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"ModelInfo({self.spec!r}, classes={reprlib.repr(self.classes)})"
 
     def __post_init__(self) -> None:
         check_fields(self, "a model")
@@ -110,6 +114,9 @@ class Model:
 
     network: InceptionNet
     info: ModelInfo
+
+    def __repr__(self) -> str:
+        return f"Model({self.info.spec!r}, classes={reprlib.repr(self.classes)})"
 
     @property
     def classes(self) -> tuple[str, ...]:

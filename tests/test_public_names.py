@@ -1,0 +1,37 @@
+"""What someone sees who looks around in Python: names, help, short reprs."""
+
+import inspect
+import pydoc
+from pathlib import Path
+
+import pytest
+
+import inception
+from inception.data.datasets import open_data
+from inception.models import MODELS
+from inception.training.config import TrainConfig
+
+LONGEST = 300  # characters that a repr prints
+
+
+def test_completion_and_help_show_the_public_names() -> None:
+    assert dir(inception) == sorted(inception.__all__)
+    told = pydoc.plain(pydoc.render_doc(inception))
+    names = {*inception.__all__} - {"__version__"}
+    missing = [name for name in (*names, inception.__version__) if name not in told]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", [n for n in inception.__all__ if n != "__version__"])
+def test_every_public_name_says_what_it_is(name: str) -> None:
+    assert inspect.getdoc(getattr(inception, name))
+
+
+def test_reprs_are_short(colours: Path) -> None:
+    data = open_data(colours)
+    model = inception.load("cats-and-dogs")
+    things = [*MODELS.values(), model, model.info, data, *data.splits.values(), TrainConfig()]
+    assert {repr(thing) for thing in things if len(repr(thing)) > LONGEST} == set()
+    assert repr(model) == "Model(Spec('googlenet_bn', 2 classes, 112 px), classes=('cat', 'dog'))"
+    assert repr(data.splits["val"]) == "Dataset('val', 16 pictures, classes=('green', 'red'))"
+    assert repr(TrainConfig(epochs=3)) == "TrainConfig(epochs=3)"
