@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 # OpenVINO and NNCF report to Google Analytics when they are imported, whatever they find in the
 # user's home. Their reporter counts as not installed, and both do without.
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+# ONNX Runtime reports to Microsoft from native code, which no audit hook of Python's hears
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 ENGINES = ("auto", "torch", "openvino", "onnx")
 PACKAGES = {  # what an engine, a precision or an explanation needs
