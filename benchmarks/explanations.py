@@ -25,7 +25,8 @@ from inception.explanation.answer import Explanation
 from inception.explanation.cam import ClassActivation
 from inception.explanation.gradients import Attributor
 from inception.export.formats import Content, write_openvino
-from inception.prediction import SHIPPED, Predictor, find_model
+from inception.prediction import SHIPPED, find_model
+from inception.predictor import Predictor
 from inception.preprocessing import Preprocessing
 from inception.runtime import read_program
 from inception.runtime.program import Floats

@@ -10,7 +10,8 @@ from setting import DATA, show
 
 from inception.benchmark.rounds import Run
 from inception.benchmark.workers import measure
-from inception.prediction import SHIPPED, Predictor
+from inception.prediction import SHIPPED
+from inception.predictor import Predictor
 
 COUNTS = (500, 5000)
 

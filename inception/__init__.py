@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from inception.errors import InputError
     from inception.evaluation.evaluate import evaluate
     from inception.models import create_model, list_models
-    from inception.prediction import Predictor, load
+    from inception.prediction import load
+    from inception.predictor import Predictor
     from inception.training.config import TrainConfig
     from inception.training.run import train
 
 _PLACES = {
     "InputError": "inception.errors",
-    "Predictor": "inception.prediction",
+    "Predictor": "inception.predictor",
     "TrainConfig": "inception.training.config",
     "create_model": "inception.models",
     "evaluate": "inception.evaluation.evaluate",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import BinaryIO, Literal
 from urllib.error import HTTPError, URLError
 from urllib.request import (
@@ -127,6 +128,28 @@ def download(
         f"cannot download {path.name}: {'; '.join(failures)}. Set INCEPTION_MIRROR to a server "
         f"that has it, or lay the file at {path}"
     )
+
+
+def fetch(url: str, *, most: int, timeout_s: float = TIMEOUT_S) -> bytes:
+    """What lies at an address, at most so many bytes; kept nowhere.
+
+    Raises:
+        InputError: ``INCEPTION_OFFLINE`` is set, it cannot be had, or is larger.
+    """
+
+    def bounded(done: int, total: int | None) -> None:
+        if max(done, total or 0) > most:
+            raise InputError(f"larger than {most:,} bytes")
+
+    if is_offline():
+        raise InputError("INCEPTION_OFFLINE forbids to download it")
+    with TemporaryDirectory() as folder:
+        part = Path(folder, "part")
+        try:
+            _fetch(_mirrored([url])[0], part, bounded, timeout_s, resumable=False)
+        except _DownloadError as error:
+            raise InputError(f"cannot be downloaded: {error}") from error
+        return part.read_bytes()
 
 
 def is_offline() -> bool:

@@ -14,7 +14,8 @@ import pytest
 from inception.data.crops import views
 from inception.data.images import read_image
 from inception.export import export
-from inception.prediction import SHIPPED_FILE, Predictor
+from inception.prediction import SHIPPED_FILE
+from inception.predictor import Predictor
 from inception.weights.model_file import read_info
 
 PAGE = Path(__file__).parents[1] / "docs" / "clients.md"

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from inception import Predictor, create_model, evaluate, load
 from inception.data.datasets import Dataset
 from inception.errors import InputError
 from inception.models.spec import CLASSES, Flatten, Linear, Pool, Spec
-from inception.prediction import Label, Prediction, check_paths, find_model, is_model
+from inception.pictures import check_paths
+from inception.prediction import find_model, is_model
+from inception.predictor import Label, Prediction
 from inception.preprocessing import Preprocessing
 from inception.runtime import Floats
 from inception.weights.model_file import ModelInfo, read_info, save_model
@@ -178,7 +181,7 @@ def test_json_is_the_contract() -> None:
     [
         ("{}/empty", {}, "no pictures in .*/empty"),
         ("{}/*.bmp", {}, r"no file matches .*/\*\.bmp"),
-        ([3], {}, "a path, bytes or a uint8 array; got a int"),
+        ([3], {}, "bytes, a uint8 array or a tensor; got a int"),
         (b"", {"top": 0}, "top must be at least 1; got 0"),
     ],
 )
@@ -322,3 +325,24 @@ def test_an_ensemble_that_cannot_answer_says_why(model: Path, tmp_path: Path) ->
     whole = write_ensemble(tmp_path / "whole", model, 2, 2)
     with pytest.raises(InputError, match="--exit-confidence is of one model"):
         Predictor(whole, exit_confidence=0.5)
+
+
+def test_mixed_pictures_and_a_single_tensor_are_predicted(
+    predictor: Predictor, place: Path
+) -> None:
+    tensor = torch.from_numpy(np.asarray(picture("red")).copy()).permute(2, 0, 1)
+    mixed = [tensor, picture("green"), png("blue"), place / "2-red.png", torch.stack([tensor] * 2)]
+    assert names(predictor.predict(mixed)) == ["red", "green", "blue", "red", "red", "red"]
+    assert names(predictor.predict(tensor / 255)) == ["red"]
+
+
+def test_a_predictor_measures_itself_as_evaluate_does(model: Path, tmp_path: Path) -> None:
+    for name in CLASS_NAMES:
+        (tmp_path / name).mkdir()
+        picture(name).save(tmp_path / name / "1.png")
+    shutil.copy(tmp_path / "red" / "1.png", tmp_path / "blue" / "2.png")
+    got = Predictor(model, threads=1).evaluate(tmp_path)
+    wanted = evaluate(model, tmp_path, threads=1)
+    assert got.top1_accuracy == wanted.top1_accuracy == 0.75
+    assert got.confusion.tolist() == wanted.confusion.tolist() and got.loss == wanted.loss
+    assert repr(Predictor(model, threads=1)).startswith("Predictor('")

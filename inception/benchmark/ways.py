@@ -13,7 +13,7 @@ import numpy as np
 from inception.benchmark.rounds import Run
 from inception.data.images import Picture
 from inception.machine import torch_threads
-from inception.prediction import Predictor
+from inception.predictor import Predictor
 from inception.runtime import create_engine
 from inception.runtime.program import Convolve, Program
 

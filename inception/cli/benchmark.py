@@ -130,7 +130,7 @@ def _files(folder: Path) -> tuple[str, ...]:
     from inception.data.images import UnreadableImageError, read_image
     from inception.data.sources import pictures_at
     from inception.errors import InputError
-    from inception.prediction import check_paths
+    from inception.pictures import check_paths
 
     check_paths([str(folder)])
     good: list[str] = []

@@ -11,7 +11,7 @@ from inception.cli.output import say
 from inception.errors import InputError
 
 if TYPE_CHECKING:
-    from inception.prediction import Prediction
+    from inception.predictor import Prediction
 
 TARGET = 0.97  # test top-1 below which the demo has failed
 END = """\
@@ -68,7 +68,7 @@ def _clear(run: Path, data: Path) -> None:
 
 def show_predictions(run: Path, test: Path) -> None:
     """Prints the first picture of each digit, five in a row, with what the network says."""
-    from inception.prediction import Predictor
+    from inception.predictor import Predictor
 
     paths = [min((test / str(digit)).glob("*.png")) for digit in range(10)]
     predictions = Predictor(run).predict(paths, top=1)

@@ -26,7 +26,7 @@ from inception.cli.output import (
 from inception.text import csv_line, encoding, json_text
 
 if TYPE_CHECKING:
-    from inception.prediction import Prediction
+    from inception.predictor import Prediction
 
 WEIGHTS = {  # endings of other programs' models
     *(".bin", ".caffemodel", ".ckpt", ".h5", ".hdf5", ".index", ".keras", ".meta", ".npz"),
@@ -76,7 +76,7 @@ def predict(
 ) -> int:
     """Classifies pictures. Exit status 1 where some could not be read."""
     from inception.errors import InputError
-    from inception.prediction import Predictor
+    from inception.predictor import Predictor
 
     if json == "-" and csv_file == "-":
         raise InputError("only one of --json and --csv can go to standard output")
@@ -119,7 +119,8 @@ def _write(predictions: Iterable[Prediction], writers: Sequence[_Writer]) -> tup
 def _model_and_paths(arguments: list[str]) -> tuple[str, list[str]]:
     """The MODEL and the pictures; the shipped model where the first argument is one of those."""
     from inception.errors import InputError
-    from inception.prediction import SHIPPED, check_paths, find_members, find_model, is_model
+    from inception.pictures import check_paths
+    from inception.prediction import SHIPPED, find_members, find_model, is_model
 
     model, paths = arguments[0], arguments[1:]
     if not is_model(model):
@@ -139,10 +140,16 @@ def _check_pictures(name: str) -> None:
     from inception.data.images import EXTENSIONS
     from inception.data.tars import COMPRESSED
     from inception.errors import InputError, command
+    from inception.pictures import is_address
 
     path = Path(name)
     ending = path.suffix.lower()
-    if name == "-" or path.is_dir() or ending in (*EXTENSIONS, *COMPRESSED, ".tar"):
+    if (
+        name == "-"
+        or is_address(name)
+        or path.is_dir()
+        or ending in (*EXTENSIONS, *COMPRESSED, ".tar")
+    ):
         return
     if any(sign in name for sign in "*?[") or (path.exists() and not ending):
         return

@@ -137,7 +137,7 @@ def evaluate_request(
     ensemble = find_ensemble(model)
     dataset = how.open(data, ensemble.classes)
     members = ensemble.open(how, expected=crops * len(dataset))
-    return _evaluate(members, dataset, ensemble.names, crops, how, observe)
+    return evaluate_members(members, dataset, ensemble.names, how, crops=crops, observe=observe)
 
 
 def evaluate_engine(
@@ -153,17 +153,19 @@ def evaluate_engine(
 ) -> Evaluation:
     """As ``evaluate`` for one model, with what it opens already open."""
     how = Request(threads=threads, max_unreadable=max_unreadable, progress=progress)
-    return _evaluate([Member(engine, preprocessing)], dataset, models, crops, how, no_observer)
+    return evaluate_members([Member(engine, preprocessing)], dataset, models, how, crops=crops)
 
 
-def _evaluate(
+def evaluate_members(
     members: Sequence[Member],
     dataset: Dataset,
     models: Sequence[str],
-    crops: int,
     how: Request,
-    observe: Observer,
+    *,
+    crops: int = 1,
+    observe: Observer = no_observer,
 ) -> Evaluation:
+    """As ``evaluate``, with models and data open; ``models`` are the members' names."""
     began = time.perf_counter()
     cell = Cell(len(members), crops)
     tallies, unreadable = tally_cells(members, dataset, models, [cell], how, observe)

@@ -13,7 +13,7 @@ from inception.evaluation.evaluate import evaluate
 from inception.evaluation.exits import evaluate_exits
 from inception.evaluation.grid import evaluate_grid
 from inception.models import get_spec
-from inception.prediction import Predictor
+from inception.predictor import Predictor
 from inception.text import json_text
 from inception.weights.model_file import ModelInfo, save_model
 

@@ -19,7 +19,8 @@ from inception.cli import app
 from inception.downloads import Checksum
 from inception.errors import InputError
 from inception.models import MODELS
-from inception.prediction import Predictor, find_model, is_model, load
+from inception.prediction import find_model, is_model, load
+from inception.predictor import Predictor
 from inception.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from inception.weights.catalogue import CATALOGUE, Published, find_published
 from inception.weights.imagenet import imagenet_names
