@@ -7,7 +7,13 @@ from pathlib import Path
 
 
 class InputError(Exception):
-    """The caller's mistake, told in one line with the way out; the command line exits 2 on it."""
+    """The caller's mistake, told in one line with the way out; the command line exits 2 on it.
+
+    Example:
+        >>> create_model("googlenet_b")
+        Traceback (most recent call last):
+        inception.errors.InputError: no model named 'googlenet_b'; did you mean 'googlenet_bn'?
+    """
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:

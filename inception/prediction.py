@@ -104,6 +104,13 @@ def load(name: str | Path) -> Model:
 
     Raises:
         InputError: as ``find_model``, or the file is not one of ours.
+
+    Example:
+        >>> model = load("cats-and-dogs")
+        >>> model.classes
+        ('cat', 'dog')
+        >>> model.network(torch.zeros(1, 3, 112, 112)).shape
+        torch.Size([1, 2])
     """
     from inception.weights.model_file import load_model
 

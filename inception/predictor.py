@@ -66,6 +66,16 @@ class Predictor:
 
     Raises:
         InputError: no such model, engine or device; early exits without heads or with more crops.
+
+    Example:
+        >>> predictor = Predictor("cats-and-dogs")
+        >>> for prediction in predictor.predict(["photo.jpg", "pets/val/cat"], top=1):
+        ...     print(prediction.path, len(prediction.top))
+        photo.jpg 1
+        pets/val/cat/0.png 1
+        pets/val/cat/1.png 1
+        >>> predictor.evaluate("pets").images
+        4
     """
 
     def __init__(

@@ -120,6 +120,11 @@ def evaluate(
 
     Raises:
         InputError: no such model or data, classes that differ, too many unreadable.
+
+    Example:
+        >>> result = evaluate("cats-and-dogs", "pets")
+        >>> result.split, result.images, result.confusion.sum(axis=1).tolist()
+        ('val', 4, [2, 2])
     """
     how = Request(split, limit, engine, device, batch_size, threads, max_unreadable, progress)
     return evaluate_request(model, data, how, crops=crops, observe=observe)

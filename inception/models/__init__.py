@@ -63,7 +63,12 @@ MODELS: dict[str, Spec] = {
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """Names of the networks that match a shell pattern, ``googlenet*`` for example."""
+    """Names of the networks that match a shell pattern.
+
+    Example:
+        >>> list_models("xception*")
+        ['xception', 'xception_timm', 'xception_small']
+    """
     return [name for name in MODELS if fnmatch(name, pattern)]
 
 
@@ -91,6 +96,11 @@ def create_model(
 
     Raises:
         InputError: no such model, or numbers below 1.
+
+    Example:
+        >>> network = create_model("lenet5", num_classes=3)
+        >>> network(torch.zeros(2, 1, network.image_size, network.image_size)).shape
+        torch.Size([2, 3])
     """
     from inception.models.build import build  # torch
 

@@ -29,7 +29,17 @@ _AUGMENTATION = ("area", "mirror", "photometric", "lighting", "interpolations")
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything that decides a run, its data set aside. Saved with the run, resolved."""
+    """Everything that decides a run, its data set aside. Saved with the run, resolved.
+
+    ``inception train --set help`` says what each setting is, and the values it takes.
+
+    Example:
+        >>> TrainConfig(epochs=10, image_size=96, mixup=0.2)
+        TrainConfig(image_size=96, epochs=10, mixup=0.2)
+        >>> TrainConfig(imagesize=96)
+        Traceback (most recent call last):
+        inception.errors.InputError: no setting named 'imagesize'; did you mean 'image_size'?
+    """
 
     recipe: str = setting("default", "the one these settings began as")
     model: str | None = setting(None, "a name, or a spec in JSON; init's, else googlenet_bn")

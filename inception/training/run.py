@@ -95,6 +95,13 @@ def train(
     Raises:
         InputError: anything wrong with data, settings or folders.
         Interrupted: SIGINT or SIGTERM; the run is saved and can be resumed.
+
+    Example:
+        >>> summary = train("pets", out="runs/pets", model="lenet5", epochs=1)
+        >>> summary.folder.name, summary.epochs
+        ('pets', 1)
+        >>> load("runs/pets").classes
+        ('cat', 'dog')
     """
     if resume is not None:
         now: dict[str, Any] = {**machine, **settings}
