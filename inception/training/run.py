@@ -109,7 +109,16 @@ def train(
         start, network, state = resumed(Path(resume), data, same, now)
         with alone_in(start.folder):
             return _go(start, network, state, reports or Reports(), started)
-    config = configured(config, settings)
+    start, network = _begun(data, configured(config, settings), out)
+    with alone_in(start.folder):
+        check_free(start.folder)  # again: another may have ended there meanwhile
+        return _go(start, network, None, reports or Reports(), started)
+
+
+def _begun(
+    data: str | Path | None, config: TrainConfig, out: str | Path | None
+) -> tuple[RunStart, InceptionNet]:
+    """A new run, its settings resolved for this machine, and its network."""
     if data is None:
         raise InputError("training needs a data set: inception train DATA")
     opened = open_data(data)
@@ -126,9 +135,7 @@ def train(
         identity=identity(spec, train_set, val_set, init), looked=_look(train_set, val_set, config),
         transplant=moved and moved.transplant, kept_classes=moved and moved.kept_classes,
     )  # fmt: skip
-    with alone_in(folder):
-        check_free(folder)  # again: another may have ended there meanwhile
-        return _go(start, network, None, reports or Reports(), started)
+    return start, network
 
 
 def alone_in(folder: Path) -> AbstractContextManager[None]:
