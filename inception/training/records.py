@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import subprocess
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +29,8 @@ from inception.training.config import MACHINE, TrainConfig
 from inception.training.folder import CONFIG
 from inception.training.readable import Looked
 from inception.weights.model_file import ModelInfo, Transplant, save_model
+
+DRAW_EVERY_S = 20.0  # a drawing takes half a second
 
 
 @dataclass(frozen=True)
@@ -135,16 +138,40 @@ def record_best(
     write_text(start.folder / "confusion.csv", _confusion_csv(evaluation))
 
 
-def draw_records(
-    folder: Path, state: State, best: Evaluation | None, warn: Callable[[str], None]
-) -> None:
-    """Draws the curves, and the confusion of a new best; a picture that fails is a warning."""
-    try:
-        draw_curves(state.rows, folder / "curves.png")
-        if best is not None:
-            draw_confusion(best.confusion, best.classes, folder / "confusion.png")
-    except (ImportError, OSError, InputError, MemoryError, RuntimeError, ValueError) as error:
-        warn(f"the run's pictures were not drawn: {error}")
+class Pictures:
+    """A run's curves and confusion, drawn now and then: an epoch may be shorter than a drawing.
+
+    What the last epochs brought is drawn when the block ends, however it ends. A picture that
+    fails is a warning.
+    """
+
+    def __init__(self, folder: Path, warn: Callable[[str], None]) -> None:
+        self._folder, self._warn = folder, warn
+        self._rows: list[dict[str, Any]] = []
+        self._best: Evaluation | None = None
+        self._drawn_at = time.monotonic()
+
+    def __enter__(self) -> Pictures:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._draw()
+
+    def add(self, state: State, best: Evaluation | None) -> None:
+        """Takes in an epoch, and its evaluation where it is the best."""
+        self._rows, self._best = state.rows, best or self._best
+        if time.monotonic() - self._drawn_at > DRAW_EVERY_S:
+            self._draw()
+
+    def _draw(self) -> None:
+        try:
+            if self._rows:
+                draw_curves(self._rows, self._folder / "curves.png")
+            if best := self._best:
+                draw_confusion(best.confusion, best.classes, self._folder / "confusion.png")
+        except (ImportError, OSError, InputError, MemoryError, RuntimeError, ValueError) as error:
+            self._warn(f"the run's pictures were not drawn: {error}")
+        self._rows, self._best, self._drawn_at = [], None, time.monotonic()
 
 
 def _confusion_csv(evaluation: Evaluation) -> str:

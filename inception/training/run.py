@@ -26,8 +26,8 @@ from inception.training.given import Settings, configured
 from inception.training.loop import Interrupted, Reports, Training, least_batch
 from inception.training.readable import Looked, look
 from inception.training.records import (
+    Pictures,
     RunStart,
-    draw_records,
     record_best,
     record_epoch,
     record_start,
@@ -188,13 +188,14 @@ def _go(
         )
         if state is not None:
             training.resume(state)
-        for evaluation, best in training.run():
-            _keep(start, training, evaluation, best, reports)
+        with Pictures(start.folder, reports.warning) as pictures:
+            for evaluation, best in training.run():
+                _keep(start, training, evaluation, best, pictures)
     return _summary(start, training.state)
 
 
 def _keep(
-    start: RunStart, training: Training, evaluation: Evaluation, best: bool, reports: Reports
+    start: RunStart, training: Training, evaluation: Evaluation, best: bool, pictures: Pictures
 ) -> None:
     """After an epoch: the best model, then the checkpoint that counts it, then all the rest."""
     with _resumable(start.folder):
@@ -203,8 +204,7 @@ def _keep(
         training.save()
         if is_main_process():
             record_epoch(start.folder, training.state)
-            new = evaluation if best else None
-            draw_records(start.folder, training.state, new, reports.warning)
+            pictures.add(training.state, evaluation if best else None)
 
 
 @contextmanager
@@ -226,7 +226,8 @@ def _train_cached(start: RunStart, network: InceptionNet, reports: Reports) -> R
     summary = _summary(start, state)
     record_best(start, network.state_dict(), evaluation, summary.best_epoch)
     record_epoch(start.folder, state)
-    draw_records(start.folder, state, evaluation, reports.warning)
+    with Pictures(start.folder, reports.warning) as pictures:
+        pictures.add(state, evaluation)
     return replace(summary, top1_accuracy=evaluation.top1_accuracy, loss=evaluation.loss)
 
 

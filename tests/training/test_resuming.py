@@ -221,17 +221,24 @@ def test_what_was_kept_of_another_model_is_printed(
     assert f"  inception predict '{tmp_path}/my run' PICTURES" in done.stdout
 
 
+@pytest.mark.parametrize(("every_s", "drawings"), [(-1.0, 2), (3600.0, 1)])
 def test_a_picture_that_cannot_be_drawn_is_a_warning(
-    colours: Path, config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    colours: Path,
+    config: TrainConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    every_s: float,
+    drawings: int,
 ) -> None:
     def broken(*_: object) -> None:
         assert (tmp_path / "run" / "last.safetensors").exists()  # before any picture
         raise ValueError("no such font")
 
     monkeypatch.setattr(records, "draw_curves", broken)
+    monkeypatch.setattr(records, "DRAW_EVERY_S", every_s)
     told: list[str] = []
     train(colours, config, out=tmp_path / "run", reports=Reports(warning=told.append))
-    assert told == ["the run's pictures were not drawn: no such font"] * 2
+    assert told == ["the run's pictures were not drawn: no such font"] * drawings
     assert (tmp_path / "run" / "model.safetensors").exists()
 
 
