@@ -38,6 +38,10 @@ def export(
     max_drop: Annotated[
         float, typer.Option(min=0, help="Points of accuracy that may be lost.")
     ] = 0.5,
+    layout: Annotated[
+        str | None,
+        typer.Option(help="triton or ovms: --out is a model repository of that server's."),
+    ] = None,
     threads: ThreadsOption = None,
     json: JsonOption = None,
     quiet: QuietOption = False,
@@ -50,7 +54,10 @@ def export(
     from inception.cli.output import write_json
     from inception.export import certificate_files
     from inception.export import export as run
+    from inception.export.layouts import describe, place_in
 
+    if layout is not None:
+        out = place_in(out, layout, format, model)
     certificate = run(
         model,
         format,
@@ -62,6 +69,8 @@ def export(
         max_drop=max_drop,
         threads=threads,
     )
+    if layout is not None and (certificate is None or certificate.passed):
+        describe(out, layout)
     if certificate is None:
         say(f"{out}: written unchecked: give pictures to compare on, --check DATA", err=True)
         return 0
