@@ -12,6 +12,15 @@ from inception.cli.output import JsonOption, QuietOption, ThreadsOption, say
 if TYPE_CHECKING:
     from inception.export.certificate import Certificate
 
+AgreementOption = Annotated[
+    float, typer.Option(min=0, max=1, help="Share to be put into the same class as by torch.")
+]
+DropOption = Annotated[float, typer.Option(min=0, help="Points of accuracy that may be lost.")]
+LayoutOption = Annotated[
+    str | None,
+    typer.Option(help="triton or ovms: --out is a model repository of that server's."),
+]
+
 
 def export(
     model: Annotated[
@@ -32,16 +41,9 @@ def export(
         str | None,
         typer.Option(metavar="DATA", help="Pictures to compare on; those of --calibrate if none."),
     ] = None,
-    min_agreement: Annotated[
-        float, typer.Option(min=0, max=1, help="Share to be put into the same class as by torch.")
-    ] = 0.98,
-    max_drop: Annotated[
-        float, typer.Option(min=0, help="Points of accuracy that may be lost.")
-    ] = 0.5,
-    layout: Annotated[
-        str | None,
-        typer.Option(help="triton or ovms: --out is a model repository of that server's."),
-    ] = None,
+    min_agreement: AgreementOption = 0.98,
+    max_drop: DropOption = 0.5,
+    layout: LayoutOption = None,
     threads: ThreadsOption = None,
     json: JsonOption = None,
     quiet: QuietOption = False,
