@@ -17,9 +17,11 @@ from inception.cli.doctor import doctor
 from inception.cli.evaluate import evaluate
 from inception.cli.explain import explain
 from inception.cli.export import export
+from inception.cli.grouped import GroupedCommand
 from inception.cli.models import compare, models
 from inception.cli.output import INTERRUPTED, give_up_output, say
 from inception.cli.predict import predict
+from inception.cli.recipes import recipes
 from inception.cli.reproduce import reproduce
 from inception.cli.serve import serve
 from inception.cli.train import train
@@ -39,14 +41,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    *(models, compare, train, evaluate, predict, explain, serve),
+    *(models, compare, recipes, train, evaluate, predict, explain, serve),
     *(export, benchmark, reproduce, demo),
 ):
-    app.command()(command)
-weights_app.command("list")(list_weights)
-weights_app.command()(pull)
-weights_app.command()(verify)
-weights_app.command()(doctor)
+    app.command(cls=GroupedCommand)(command)
+weights_app.command("list", cls=GroupedCommand)(list_weights)
+weights_app.command(cls=GroupedCommand)(pull)
+weights_app.command(cls=GroupedCommand)(verify)
+weights_app.command(cls=GroupedCommand)(doctor)
 app.add_typer(data_app)
 app.add_typer(weights_app)
 

@@ -55,8 +55,9 @@ def benchmark(
     json: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Measures how fast models run, engine by engine, and what share of the machine that takes.
+    """Measures how fast models run, engine by engine.
 
+    And what share of what the machine can do that takes.
     Everything runs in turns, in processes of its own; what is given are medians. Where there were
     fewer than a hundred runs, p99 is close to the slowest.
     """

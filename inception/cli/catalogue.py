@@ -22,7 +22,7 @@ def list_weights(
     ] = "*",
     json: JsonOption = None,
 ) -> None:
-    """Lists public weights: whose, how good by their own account, and whether they are here."""
+    """Lists public weights: whose, how good, whether they are here."""
     from fnmatch import fnmatch
 
     from inception.cli.output import write_json
@@ -64,7 +64,10 @@ def pull(
     json: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Downloads public weights and makes models of them; a cut download goes on where it was."""
+    """Downloads public weights and makes models of them.
+
+    A cut download goes on where it was.
+    """
     from rich.progress import DownloadColumn, TextColumn, TransferSpeedColumn
 
     from inception.cli.output import progress, write_json

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from inception.cli.grouped import GroupedCommand
 from inception.cli.output import JsonOption, MaxPixelsOption, ThreadsOption, say
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def data(context: typer.Context) -> None:
         say(*context.get_help().splitlines())
 
 
-@data_app.command()
+@data_app.command(cls=GroupedCommand)
 def check(
     data: Annotated[str, typer.Argument(help="Folder, tar shards, parquet or CSV.")],
     seed: Annotated[
@@ -35,7 +36,10 @@ def check(
     max_pixels: MaxPixelsOption = None,
     json: JsonOption = None,
 ) -> int:
-    """Finds unreadable, odd, tiny, equal and like pictures, leaks, imbalance; 1 if it matters."""
+    """Finds unreadable, odd, equal and leaked pictures, imbalance.
+
+    Exit status 1 where it matters.
+    """
     from inception.cli.output import write_json
     from inception.data.check import check_data
     from inception.data.datasets import open_data

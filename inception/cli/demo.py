@@ -31,18 +31,21 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for pictures and run.")] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
 ) -> int:
-    """Trains, evaluates and predicts on handwritten digits shipped with scikit-learn."""
+    """Trains, evaluates and predicts on scikit-learn's digits."""
     from inception.cli.evaluate import print_evaluation
-    from inception.cli.train import train
+    from inception.cli.members import Asked
+    from inception.cli.train import trained
     from inception.evaluation.evaluate import evaluate
     from inception.reproduce.digits import SETTINGS, write_digits
+    from inception.training.recipes import recipe
 
     data, run = out / "digits", out / "run"
     _clear(run, data)
     count = write_digits(data)
     say(f"1. {count:,} handwritten digits of 8x8 pixels, as a user has them: {data}")
     say("", "2. training GoogLeNet, in its form for small pictures, on three fifths of them")
-    if status := train(str(data), set_=list(SETTINGS), out=str(run), seed=seed):
+    config = recipe("default").with_settings([f"seed={seed}", *SETTINGS])
+    if status := trained(Asked(str(data), config, out=str(run))):
         return status
     say("", "3. evaluating on the fifth it never saw")
     result = evaluate(run, data, split="test")

@@ -38,7 +38,10 @@ def doctor(
     json: JsonOption = None,
     quiet: QuietOption = False,
 ) -> int:
-    """Tells which pixels, size, crop and class order weights expect; 1 where the file errs."""
+    """Tells which pixels, size, crop and classes weights expect.
+
+    Exit status 1 where the file errs.
+    """
     from inception.cli.output import write_json
     from inception.evaluation.doctor import examine
     from inception.evaluation.patient import open_patient

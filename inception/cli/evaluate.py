@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from inception.cli.completion import splits
 from inception.cli.exits import measure_exits, watched
+from inception.cli.grouped import MACHINE, OUTPUT
 from inception.cli.output import (
+    BatchOption,
+    CropsOption,
     DeviceOption,
     EngineOption,
     ExitOption,
@@ -33,46 +37,64 @@ MOST_CLASSES = 20  # in the printed confusion matrix
 SEEN = ("all", "train")  # splits that hold pictures which were learnt from
 SEEN_WARNING = "a model trained on these pictures has seen them: no measure of new ones"
 GridOption = Annotated[bool, typer.Option("--grid", help="1 and all models × 1, 10, 144 crops.")]
+ModelsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="MODEL... DATA",
+        help="A .safetensors file or a run folder, or several as an ensemble; then a folder, "
+        "tar shards, parquet or CSV.",
+    ),
+]
+SplitOption = Annotated[
+    str | None,
+    typer.Option(
+        help="train, val or test; val, else test, else all by default.", autocompletion=splits
+    ),
+]
+LimitOption = Annotated[int | None, typer.Option(help="Evaluate only so many pictures.")]
+UnreadableOption = Annotated[
+    float,
+    typer.Option(help="Share of pictures that may be unreadable.", rich_help_panel=MACHINE),
+]
+CsvOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="The grid, or the exits' curve, as CSV.", rich_help_panel=OUTPUT
+    ),
+]
+PlotOption = Annotated[
+    Path | None, typer.Option(metavar="PNG", help="The same drawn.", rich_help_panel=OUTPUT)
+]
+ReportOption = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Write a page about the errors.", rich_help_panel=OUTPUT),
+]
+CalibrateOption = Annotated[
+    bool, typer.Option("--calibrate", help="Fit how sure the model is; store it in its file.")
+]
 
 
 def evaluate(
-    arguments: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="MODEL... DATA",
-            help="A .safetensors file or a run folder, or several as an ensemble; then a folder, "
-            "tar shards, parquet or CSV.",
-        ),
-    ],
-    crops: Annotated[int, typer.Option(help="Squares of each picture: 1, 10, 12 or 144.")] = 1,
+    arguments: ModelsArgument,
+    crops: CropsOption = 1,
     grid: GridOption = False,
-    split: Annotated[
-        str | None, typer.Option(help="train, val or test; val, else test, else all by default.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(help="Evaluate only so many pictures.")] = None,
+    split: SplitOption = None,
+    limit: LimitOption = None,
     engine: EngineOption = "auto",
-    batch_size: Annotated[int, typer.Option(min=1, help="Squares in one run.")] = 64,
-    max_unreadable: Annotated[
-        float, typer.Option(help="Share of pictures that may be unreadable.")
-    ] = 0.01,
+    batch_size: BatchOption = 64,
+    max_unreadable: UnreadableOption = 0.01,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     max_pixels: MaxPixelsOption = None,
     exit_confidence: ExitOption = None,
-    csv: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The grid, or the exits' curve, as CSV.")
-    ] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="PNG", help="The same drawn.")] = None,
-    report: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write a page about the errors.")
-    ] = None,
-    calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="Fit how sure the model is; store it in its file.")
-    ] = False,
+    csv: CsvOption = None,
+    plot: PlotOption = None,
+    report: ReportOption = None,
+    calibrate: CalibrateOption = False,
     json: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Measures a model, or several together, on labelled pictures: top-1, top-5, confusion."""
+    """Measures models, alone or together, on labelled pictures."""
     from inception.evaluation.report import Witness
     from inception.evaluation.request import Request
 

@@ -39,7 +39,10 @@ DREAM_PX = 384  # side of a dream without a picture
 def explain(
     model: Annotated[str, typer.Argument(help="As predict takes it.")],
     image: Annotated[str | None, typer.Argument(help="A picture; a dream may go without.")] = None,
-    method: Annotated[str, typer.Option(help=f"One of: {', '.join(METHODS)}.")] = "cam",
+    method: Annotated[
+        str,
+        typer.Option(help=f"One of: {', '.join(METHODS)}.", autocompletion=lambda: list(METHODS)),
+    ] = "cam",
     class_name: Annotated[
         str | None,
         typer.Option("--class", metavar="NAME", help="What to explain; the likeliest by default."),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from inception.cli.completion import formats, precisions
 from inception.cli.output import JsonOption, QuietOption, ThreadsOption, say
 
 if TYPE_CHECKING:
@@ -26,12 +27,17 @@ def export(
     model: Annotated[
         str, typer.Argument(help="A .safetensors file, a run folder or cats-and-dogs.")
     ],
-    format: Annotated[str, typer.Option(help="openvino, onnx or pt2 (torch.export).")],
+    format: Annotated[
+        str, typer.Option(help="openvino, onnx or pt2 (torch.export).", autocompletion=formats)
+    ],
     out: Annotated[
         Path, typer.Option(metavar="PATH", help="The file: model.xml, model.onnx or model.pt2.")
     ],
     precision: Annotated[
-        str, typer.Option(help="fp32, fp16 (weights of half the size) or int8.")
+        str,
+        typer.Option(
+            help="fp32, fp16 (weights of half the size) or int8.", autocompletion=precisions
+        ),
     ] = "fp32",
     calibrate: Annotated[
         str | None,
@@ -48,8 +54,9 @@ def export(
     json: JsonOption = None,
     quiet: QuietOption = False,
 ) -> int:
-    """Writes a model for other programs once it has answered as torch does on real pictures.
+    """Writes a model for other programs, once checked against torch.
 
+    It must answer as torch does on real pictures.
     The file takes uint8 pictures [N, size, size, 3] and gives probabilities; names, classes and
     preprocessing are in it. Exit status 1, and no file, where it does not answer as it should.
     """

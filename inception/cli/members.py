@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from inception.cli.grouped import ENSEMBLES
 from inception.cli.output import say
 from inception.errors import InputError, command
 
@@ -17,14 +18,27 @@ if TYPE_CHECKING:
     from inception.training.ensemble import EnsembleSummary, Members
 
 MembersOption = Annotated[
-    int, typer.Option(min=1, help="Runs of one design for an ensemble, into OUT/member-1 and on.")
+    int,
+    typer.Option(
+        min=1,
+        help="Runs of one design for an ensemble, into OUT/member-1 and on.",
+        rich_help_panel=ENSEMBLES,
+    ),
 ]
 WiderOption = Annotated[
-    float | None, typer.Option(help="Factor on the widths of the last member; the paper had one.")
+    float | None,
+    typer.Option(
+        help="Factor on the widths of the last member; the paper had one.",
+        rich_help_panel=ENSEMBLES,
+    ),
 ]
 MemberCropOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="LOW,HIGH", help="--crop of each member; given again for the next."),
+    typer.Option(
+        metavar="LOW,HIGH",
+        help="--crop of each member; given again for the next.",
+        rich_help_panel=ENSEMBLES,
+    ),
 ]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from inception.cli.completion import networks
 from inception.cli.output import JsonOption
 from inception.errors import InputError
 
@@ -22,7 +23,10 @@ SizeOption = Annotated[
 
 def models(
     name: Annotated[
-        str | None, typer.Argument(help="A network, for its stages; all of them without.")
+        str | None,
+        typer.Argument(
+            help="A network, for its stages; all of them without.", autocompletion=networks
+        ),
     ] = None,
     image_size: SizeOption = None,
     markdown: Annotated[
@@ -79,7 +83,10 @@ def _draw(name: str | None, image_size: int | None, path: Path) -> None:
 
 
 def compare(
-    names: Annotated[list[str], typer.Argument(help="Networks to compare.", metavar="NAME...")],
+    names: Annotated[
+        list[str],
+        typer.Argument(help="Networks to compare.", metavar="NAME...", autocompletion=networks),
+    ],
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures in a batch.")] = 1,
     image_size: SizeOption = None,
     json: JsonOption = None,

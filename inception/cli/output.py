@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from inception.cli.completion import crop_counts, devices, engines
+from inception.cli.grouped import MACHINE, OUTPUT
 from inception.files import write_text
 from inception.text import json_text, shown
 
@@ -23,14 +25,43 @@ INTERRUPTED = 130  # exit status of what a signal stopped
 
 JsonOption = Annotated[
     str | None,
-    typer.Option("--json", metavar="FILE", help="Write the result as JSON; - prints only that."),
+    typer.Option(
+        "--json",
+        metavar="FILE",
+        help="Write the result as JSON; - prints only that.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+DeviceOption = Annotated[
+    str, typer.Option(help="auto, cpu or cuda.", autocompletion=devices, rich_help_panel=MACHINE)
+]
 EngineOption = Annotated[
-    str, typer.Option(help="auto (the fastest that is installed), torch, openvino or onnx.")
+    str,
+    typer.Option(
+        help="auto (the fastest that is installed), torch, openvino or onnx.",
+        autocompletion=engines,
+        rich_help_panel=MACHINE,
+    ),
+]
+BatchOption = Annotated[
+    int,
+    typer.Option("--batch-size", min=1, help="Squares in one run.", rich_help_panel=MACHINE),
+]
+CropsOption = Annotated[
+    int,
+    typer.Option(
+        "--crops",
+        "--tta",
+        help="Squares shown of each picture, their answers averaged (test-time augmentation): "
+        "1, 10, 12 or 144.",
+        autocompletion=crop_counts,
+    ),
 ]
 ThreadsOption = Annotated[
-    int | None, typer.Option(help="Threads to use; as many as there are cores by default.")
+    int | None,
+    typer.Option(
+        help="Threads to use; as many as there are cores by default.", rich_help_panel=MACHINE
+    ),
 ]
 ExitOption = Annotated[
     float | None,
@@ -45,9 +76,12 @@ MaxPixelsOption = Annotated[
         min=1,
         help="Refuse larger pictures; $INCEPTION_MAX_PIXELS, else 89,478,485 by default.",
         callback=lambda number: set_max_pixels(number),
+        rich_help_panel=MACHINE,
     ),
 ]
-QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress, no tables.")]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", help="No progress, no tables.", rich_help_panel=OUTPUT)
+]
 
 
 def set_max_pixels(number: int | None) -> int | None:

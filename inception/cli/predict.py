@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Protocol, TextIO
 import typer
 
 from inception.cli.exits import print_answered
+from inception.cli.grouped import MACHINE, OUTPUT
 from inception.cli.output import (
+    BatchOption,
+    CropsOption,
     DeviceOption,
     EngineOption,
     ExitOption,
@@ -39,10 +42,14 @@ FastDecodeOption = Annotated[
         "--fast-decode",
         help="Decode large JPEG files at a fraction of their size: three times as fast at 12 "
         "megapixels. Probabilities changed by 0.002 on average there, by 0.016 at most.",
+        rich_help_panel=MACHINE,
     ),
 ]
 CsvOption = Annotated[
-    str | None, typer.Option("--csv", metavar="FILE", help="Write CSV; - prints only that.")
+    str | None,
+    typer.Option(
+        "--csv", metavar="FILE", help="Write CSV; - prints only that.", rich_help_panel=OUTPUT
+    ),
 ]
 
 
@@ -57,17 +64,17 @@ def predict(
         ),
     ],
     top: Annotated[int, typer.Option(min=1, help="Classes to give for each picture.")] = 5,
-    crops: Annotated[
-        int, typer.Option(help="Squares shown of each picture: 1, 10, 12 or 144.")
-    ] = 1,
+    crops: CropsOption = 1,
     exit_confidence: ExitOption = None,
     engine: EngineOption = "auto",
-    batch_size: Annotated[int, typer.Option(min=1, help="Squares in one run.")] = 32,
+    batch_size: BatchOption = 32,
     fast_decode: FastDecodeOption = False,
     csv_file: CsvOption = None,
     json: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Write JSON lines; - prints only those."),
+        typer.Option(
+            metavar="FILE", help="Write JSON lines; - prints only those.", rich_help_panel=OUTPUT
+        ),
     ] = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,

@@ -46,7 +46,10 @@ def reproduce(
     threads: ThreadsOption = None,
     quiet: QuietOption = False,
 ) -> int:
-    """Reruns a card and compares, exit 1 on a miss; or checks claims, or runs ablations."""
+    """Reruns a measurement, checks claims, or runs ablations.
+
+    Exit status 1 where a card's figure is missed.
+    """
     if markdown is not None and name != CLAIMS:
         raise InputError("--markdown is of the claims: inception reproduce claims --markdown FILE")
     if (epochs, seed) != (None, None) and name != ABLATIONS:

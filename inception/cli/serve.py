@@ -60,8 +60,9 @@ def serve(
     threads: ThreadsOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Serves models over HTTP: an API, a page to try them on, health and metrics.
+    """Serves models over HTTP, with a page to try them on.
 
+    There are health and metrics too.
     Stops on Ctrl-C or SIGTERM, once all that was accepted is answered. docs/serving.md has more.
     """
     missing = [package for package in PACKAGES if find_spec(package) is None]

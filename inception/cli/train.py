@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from inception.cli.completion import choices, devices, networks, recipes, settings
+from inception.cli.grouped import LEARNING, MACHINE
 from inception.cli.members import (
     Asked,
     MemberCropOption,
@@ -29,77 +32,106 @@ if TYPE_CHECKING:
     from inception.training.config import TrainConfig
     from inception.training.run import RunSummary
 
-RECIPE_NAMES = (  # of training.recipes, whose import would cost the help its speed
-    "default", "small-data", "googlenet-paper", "googlenet-caffe", "googlenet-caffe-quick",
-    "bn-inception", "inception-v3", "inception-v4", "xception",
-)  # fmt: skip
-FreezeOption = Annotated[
-    str | None, typer.Option(help="backbone: train classifier and heads only.")
+TextSetting = Annotated[str | None, typer.Option()]
+ModelOption = Annotated[str | None, typer.Option(autocompletion=networks)]
+FreezeOption = Annotated[str | None, typer.Option(autocompletion=choices("freeze"))]
+NumberSetting = Annotated[int | None, typer.Option()]
+ShareSetting = Annotated[float | None, typer.Option()]
+MoreNumber = Annotated[int | None, typer.Option(rich_help_panel=LEARNING)]
+MoreShare = Annotated[float | None, typer.Option(rich_help_panel=LEARNING)]
+AugmentOption = Annotated[
+    str | None, typer.Option(autocompletion=choices("augment"), rich_help_panel=LEARNING)
 ]
-
+CropOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LOW,HIGH",
+        help="Share of the area that training crops keep.",
+        rich_help_panel=LEARNING,
+    ),
+]
+DataArgument = Annotated[
+    str | None, typer.Argument(help="Folder, tar shards, parquet or CSV of labelled pictures.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Any other setting; `--set help` lists them.",
+        autocompletion=settings,
+    ),
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Settings to begin from: a run's config.json, or JSON, TOML, YAML."
+    ),
+]
+OutOption = Annotated[str | None, typer.Option(help="Run folder; below runs/ by default.")]
+ResumeOption = Annotated[
+    str | None, typer.Option(help="Run folder to go on with, exactly as if never stopped.")
+]
 RecipeOption = Annotated[
-    str | None, typer.Option(help=f"Settings that go together: {', '.join(RECIPE_NAMES)}.")
+    str | None,
+    typer.Option(
+        help="Settings that go together; `inception recipes` lists them.", autocompletion=recipes
+    ),
 ]
-UnreadableOption = Annotated[
-    float | None, typer.Option(help="Share of pictures that may be unreadable; 0.01.")
-]
+UnreadableOption = Annotated[float | None, typer.Option(rich_help_panel=MACHINE)]
+DeviceSetting = Annotated[str | None, typer.Option(autocompletion=devices, rich_help_panel=MACHINE)]
 
 
 def train(
-    data: Annotated[
-        str | None, typer.Argument(help="Folder, tar shards, parquet or CSV of labelled pictures.")
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Network or spec in JSON; --init's, else googlenet_bn.")
-    ] = None,
+    context: typer.Context,
+    data: DataArgument = None,
+    model: ModelOption = None,
     recipe: RecipeOption = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training set.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Updates; instead of epochs.")] = None,
-    image_size: Annotated[int | None, typer.Option(help="Side in px.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Pictures an update.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
-    augment: Annotated[str | None, typer.Option(help="light, googlenet, caffe or none.")] = None,
-    crop: Annotated[
-        str | None,
-        typer.Option(metavar="LOW,HIGH", help="Share of the area that training crops keep."),
-    ] = None,
-    init: Annotated[
-        str | None, typer.Option(help="MODEL to start from; its classes may differ.")
-    ] = None,
+    epochs: NumberSetting = None,
+    image_size: NumberSetting = None,
+    batch_size: NumberSetting = None,
+    lr: ShareSetting = None,
+    config: ConfigOption = None,
+    init: TextSetting = None,
     freeze: FreezeOption = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Any other setting; help lists them."),
-    ] = None,
-    out: Annotated[str | None, typer.Option(help="Run folder; below runs/ by default.")] = None,
-    resume: Annotated[
-        str | None, typer.Option(help="Run folder to go on with, exactly as if never stopped.")
-    ] = None,
+    out: OutOption = None,
+    resume: ResumeOption = None,
+    set_: SetOption = None,
+    steps: MoreNumber = None,
+    patience: MoreNumber = None,
+    augment: AugmentOption = None,
+    crop: CropOption = None,
+    label_smoothing: MoreShare = None,
+    mixup: MoreShare = None,
+    seed: MoreNumber = None,
     members: MembersOption = 1,
     wider: WiderOption = None,
     member_crop: MemberCropOption = None,
-    seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
     max_unreadable: UnreadableOption = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    device: DeviceSetting = None,
     threads: ThreadsOption = None,
     max_pixels: MaxPixelsOption = None,
     json: JsonOption = None,
     quiet: QuietOption = False,
 ) -> int:
-    """Trains a network on a folder of pictures; Ctrl-C saves, --resume goes on."""
+    """Trains a network on pictures; Ctrl-C saves, --resume goes on."""
+    from inception.training.config import TrainConfig
+
     if set_ == ["help"]:
         return _print_settings()
-    options = {
-        "recipe": recipe, "model": model, "epochs": epochs, "steps": steps,
-        "image_size": image_size, "batch_size": batch_size, "lr": lr, "augment": augment,
-        "init": init, "freeze": freeze, "seed": seed, "max_unreadable": max_unreadable,
-        "device": device, "threads": threads,
-    }  # fmt: skip
+    names = TrainConfig.__dataclass_fields__
+    options = {name: value for name, value in context.params.items() if name in names}
     settings = [*(set_ or []), *([f"area={crop}"] if crop else [])]
     plan, printing = planned(members, wider, member_crop), json != "-" and not quiet
-    asked = _asked(data, options | {"members": plan and members}, settings, out, resume)
+    options |= {"members": plan and members, "config": config}
+    asked = _asked(data, options, settings, out, resume)
     if plan or is_ensemble(resume):
         return train_members(asked, plan, json, printing=printing)
+    return trained(asked, json, printing=printing)
+
+
+def trained(asked: Asked, json: str | None = None, *, printing: bool = True) -> int:
+    """Trains, prints and writes what came out; gives the exit status."""
     summary = _train(asked, printing=printing)
     return INTERRUPTED if summary is None else _finish(summary, json)
 
@@ -114,7 +146,7 @@ def _asked(
     given = {name: value for name, value in options.items() if value is not None}
     if resume is None:
         given.pop("members", None)
-        return Asked(data, _config(given, settings), out=out)
+        return Asked(data, _config(given.pop("config", None), given, settings), out=out)
     given |= {"out": out} if out else {}
     return Asked(data, resume=resume, machine=_machine(given, settings, resume))
 
@@ -132,12 +164,13 @@ def _print_settings() -> int:
     return 0
 
 
-def _config(given: dict[str, Any], settings: list[str]) -> TrainConfig:
-    from inception.training.given import configured
+def _config(file: Path | None, given: dict[str, Any], settings: list[str]) -> TrainConfig:
+    from inception.training.given import configured, read_settings
 
     if "epochs" in given and "steps" in given:
         raise InputError("give either --epochs or --steps")
-    return configured(None, given).with_settings(settings)
+    begun = None if file is None else read_settings(file)
+    return configured(begun, given).with_settings(settings)
 
 
 def _machine(given: dict[str, Any], settings: list[str], resume: str) -> dict[str, Any]:

@@ -26,7 +26,10 @@ def verify(
     ] = 1e-5,
     json: JsonOption = None,
 ) -> int:
-    """Compares our logits with another package's on the same weights; 1 where they differ."""
+    """Compares our logits with another package's on equal weights.
+
+    Exit status 1 where they differ.
+    """
     from inception.benchmark.peers import verify as compare
     from inception.cli.output import write_json
 

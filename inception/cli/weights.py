@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from inception.cli.grouped import GroupedCommand
 from inception.cli.output import say
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def weights(context: typer.Context) -> None:
         say(*context.get_help().splitlines())
 
 
-@weights_app.command()
+@weights_app.command(cls=GroupedCommand)
 def convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="The file as published.")],
     model: Annotated[
@@ -50,7 +51,10 @@ def convert(
     ] = None,
     half: Annotated[bool, typer.Option("--half", help="Write float16, half the size.")] = False,
 ) -> None:
-    """Makes a public weight file a model of ours: every tensor in its place, or nothing written."""
+    """Makes a model of ours from a public file of weights.
+
+    Every tensor is in its place, or nothing is written.
+    """
     from inception.errors import InputError, unknown
     from inception.weights.importers.convert import convert as convert_file
     from inception.weights.model_file import save_model

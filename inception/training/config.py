@@ -13,6 +13,7 @@ from inception.training.settings import (
     check,
     find_setting,
     parse,
+    range_of,
     setting,
     shown,
     values_of,
@@ -42,7 +43,7 @@ class TrainConfig:
     """
 
     recipe: str = setting("default", "the one these settings began as")
-    model: str | None = setting(None, "a name, or a spec in JSON; init's, else googlenet_bn")
+    model: str | None = setting(None, "a network, or a spec in JSON; init's, else googlenet_bn")
     width: float = setting(1.0, "factor on the width of every convolution", above=0)
     norm: NormKind = setting("own", "instead of the network's own", choices=get_args(NormKind))
     head: Head = setting(
@@ -54,10 +55,10 @@ class TrainConfig:
     neighbours: int = setting(10, "that vote, of head=knn", above=0)
     dropout: float | None = setting(None, "the classifier's, in place of its own", least=0, most=1)
     aux_heads: int | None = setting(None, "how many train, the last ones; all by default", least=0)
-    init: str | None = setting(None, "a MODEL to start from; what is fresh is said")
+    init: str | None = setting(None, "a MODEL to start from; its classes may differ")
     freeze: Freeze = setting(
         "none",
-        "backbone trains classifier and heads only, batch-norm statistics fixed",
+        "what stays as it is, batch-norm statistics too; with backbone the heads alone train",
         choices=get_args(Freeze),
     )
     unfreeze_from: str | None = setting(None, "the first stage that trains again under freeze")
@@ -78,14 +79,14 @@ class TrainConfig:
         0.875, "share of the resized picture that validation sees", least=0, most=1
     )
     epochs: int = setting(20, "passes over the training set", above=0)
-    steps: int | None = setting(None, "updates that end the run instead", above=0)
+    steps: int | None = setting(None, "updates that end the run, instead of epochs", above=0)
     batch_size: int = setting(64, "pictures an update is made of, over all processes", above=0)
     accumulate: int = setting(1, "parts a batch is cut into, to fit into memory", above=0)
     checkpoint_activations: bool = setting(
         False, "less memory, a third more time, the same weights"
     )
     optimiser: Optimiser = setting("sgd", "what updates", choices=get_args(Optimiser))
-    lr: float = setting(0.05, "peak rate", above=0)
+    lr: float = setting(0.05, "peak learning rate", above=0)
     bias_lr: float = setting(1.0, "factor on the rate of biases", least=0)
     momentum: float = setting(0.9, "of SGD and RMSProp", least=0, most=1)
     nesterov: bool = setting(True, "of SGD")
@@ -101,15 +102,21 @@ class TrainConfig:
     )
     step_epochs: float = setting(8.0, "see gamma", above=0)
     power: float = setting(0.5, "of the poly schedule", least=0)
-    label_smoothing: float = setting(0.0, "share spread over all classes", least=0, most=1)
+    label_smoothing: float = setting(
+        0.0, "share of each label spread over all classes", least=0, most=1
+    )
     aux_weight: float = setting(0.3, "of each auxiliary head's loss", least=0)
-    augment: str = setting("light", "of training pictures", choices=tuple(AUGMENTATIONS))
+    augment: str = setting(
+        "light", "how training pictures are changed", choices=tuple(AUGMENTATIONS)
+    )
     area: tuple[float, float] | None = setting(None, "share that training crops keep, LOW,HIGH")
     mirror: bool | None = setting(None, "half of the pictures; of augment by default")
     photometric: float | None = setting(None, "strength; of augment by default", least=0, most=1)
     lighting: float | None = setting(None, "deviation; of augment by default", least=0)
     interpolations: tuple[str, ...] | None = setting(None, "one is drawn for each picture")
-    mixup: float = setting(0.0, "of its beta distribution, pictures blended in pairs", least=0)
+    mixup: float = setting(
+        0.0, "of its beta distribution, 0.2 say: pictures are blended in pairs", least=0
+    )
     cutmix: float = setting(0.0, "likewise, a box pasted into the other", least=0)
     average: Average = setting(
         "ema",
@@ -137,7 +144,7 @@ class TrainConfig:
         choices=get_args(Precision),
         machine=True,
     )
-    device: str = setting("auto", "auto, cpu or cuda", machine=True)
+    device: str = setting("auto", "where torch computes: auto, cpu or cuda", machine=True)
     # One and two threads differ in the last bits, so a resumed run keeps their number
     threads: int | None = setting(
         None, "as many as cores by default", above=0, most=1024, machine=True
@@ -231,3 +238,18 @@ def settings_help() -> list[tuple[str, str, str]]:
         for f in fields(TrainConfig)
         if f.name != "recipe"
     ]
+
+
+def setting_help(name: str) -> str:
+    """What an option of that name says: meaning, values, default."""
+    of = find_setting(name, fields(TrainConfig))
+    about = of.metadata["about"]
+    default = "" if of.default is None else f"default: {shown(of.default)}"
+    facts = "; ".join(part for part in (range_of(of), default) if part)
+    return f"{about[0].upper()}{about[1:]}." + (f"  [{facts}]" if facts else "")
+
+
+def as_typed(config: TrainConfig, *, unlike: TrainConfig) -> dict[str, str]:
+    """Settings of ``config`` that ``unlike`` has not, as ``--set`` takes them."""
+    names = [f.name for f in fields(config) if f.name != "recipe"]
+    return {n: shown(getattr(config, n)) for n in names if getattr(config, n) != getattr(unlike, n)}

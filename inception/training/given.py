@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields, replace
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import Field, fields, replace
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, TypedDict
 
-from inception.errors import InputError
+from inception.errors import InputError, not_installed
+from inception.files import read_text
 from inception.models.variants import Head, NormKind
 from inception.training.config import (
     Average,
@@ -16,8 +21,9 @@ from inception.training.config import (
     Schedule,
     TrainConfig,
 )
+from inception.training.folder import CONFIG
 from inception.training.recipes import recipe
-from inception.training.settings import find_setting
+from inception.training.settings import find_setting, parse
 
 
 class Settings(TypedDict, total=False):
@@ -95,7 +101,7 @@ def configured(
     if {"epochs", "steps"} <= set(named):
         raise InputError("give either epochs or steps")
     given = {} if config is None or isinstance(config, TrainConfig) else _settings(config)
-    given |= named
+    given |= {"steps": None, **named} if "epochs" in named else named
     for name in given:
         find_setting(str(name), fields(TrainConfig))
     begun = config
@@ -114,3 +120,45 @@ def _settings(values: Any) -> dict[str, Any]:
     if isinstance(values.get("config"), Mapping):  # of config.json
         return {**values["config"], **values.get("machine", {})}
     return dict(values)
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The settings in a file: a run's ``config.json``, or names and values in JSON, TOML or YAML.
+
+    Raises:
+        InputError: no such file, not of that form, or settings that are none.
+    """
+    path = path / CONFIG if path.is_dir() else path
+    try:
+        values = _READERS.get(path.suffix.lower(), json.loads)(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not the form its name ends in ({error})") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: no settings by names")
+    return {
+        name: _read(find_setting(str(name), fields(TrainConfig)), value)
+        for name, value in _settings(values).items()
+    }
+
+
+def _read(of: Field[Any], value: Any) -> Any:
+    """A value as ``--set`` would read it where a file has it as text: YAML takes 1e-3 for that."""
+    return parse(of, value) if isinstance(value, str) else value
+
+
+def _yaml(text: str) -> Any:
+    if find_spec("yaml") is None:
+        raise not_installed("pyyaml")
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from error
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    ".toml": tomllib.loads,
+    ".yaml": _yaml,
+    ".yml": _yaml,
+}

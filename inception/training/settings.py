@@ -80,10 +80,10 @@ def shown(value: Any) -> str:
 
 def values_of(of: Field[Any]) -> str:
     """The values a setting may take, in words."""
-    return _range(of) or _KINDS[_kind(of)]
+    return range_of(of) or _KINDS[_kind(of)]
 
 
-def _range(of: Field[Any]) -> str:
+def range_of(of: Field[Any]) -> str:
     """The values a setting may take, in words; nothing where all do."""
     m = of.metadata
     if m["choices"]:
@@ -105,7 +105,7 @@ def check(of: Field[Any], value: Any) -> None:
     if bounds["choices"] and value not in bounds["choices"]:
         raise unknown("augmentation" if of.name == "augment" else of.name, value, bounds["choices"])
     if isinstance(value, int | float) and not _within(value, bounds):
-        raise InputError(f"{of.name} must be {_range(of) or 'a finite number'}; got {value}")
+        raise InputError(f"{of.name} must be {range_of(of) or 'a finite number'}; got {value}")
 
 
 def _is(kind: str, value: Any) -> bool:

@@ -12,7 +12,7 @@ import inception
 from inception.errors import InputError
 from inception.models import MODELS
 from inception.training.config import TrainConfig
-from inception.training.given import Settings, configured
+from inception.training.given import Settings, configured, read_settings
 from inception.training.recipes import recipe
 
 
@@ -86,3 +86,57 @@ def test_a_resumed_run_takes_the_machine_s_settings_alone(tmp_path: Path) -> Non
         inception.train(None, resume=tmp_path, epochs=3)
     with pytest.raises(InputError, match=r"the pictures of .* are no more"):
         inception.train(None, resume=tmp_path, threads=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.json", '{"epochs": 3, "lr": 0.001, "area": [0.5, 1], "optimiser": "adamw"}'),
+        ("a.json", '{"config": {"epochs": 3, "lr": 1e-3, "area": [0.5, 1], "optimiser": "adamw"}}'),
+        ("a.toml", 'epochs = 3\nlr = 1e-3\narea = [0.5, 1]\noptimiser = "adamw"\n'),
+        ("a.yaml", "epochs: 3\nlr: 1e-3\narea: [0.5, 1]\noptimiser: adamw  # 1e-3 is text there\n"),
+        ("a.YML", "{epochs: 3, lr: 0.001, area: '0.5,1', optimiser: adamw}"),
+        ("run/config.json", '{"config": {"epochs": 3, "lr": 0.001, "optimiser": "adamw"}, '
+         '"machine": {"threads": null}, "area": [2, 3]}'),
+    ],
+)  # fmt: skip
+def test_settings_are_read_from_files(tmp_path: Path, name: str, text: str) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, "utf-8")
+    given = configured(read_settings(path), {"epochs": 4})
+    area = None if "run/" in name else (0.5, 1.0)
+    assert given == TrainConfig(epochs=4, lr=0.001, area=area, optimiser="adamw")
+    if "run/" in name:
+        assert read_settings(path.parent) == read_settings(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.json", "{", "not the form its name ends in"),
+        ("a.json", "[" * 100_000, "not the form its name ends in"),
+        ("a.toml", "epochs: 3", "not the form its name ends in"),
+        ("a.yaml", "a: [", "not the form its name ends in"),
+        ("a.yaml", "!!python/object/apply:os.system [true]", "not the form its name ends in"),
+        ("a.json", "[3]", "no settings by names"),
+        ("a.yaml", "3: 4", "no setting named '3'"),
+        ("a.json", '{"epoch": 3}', "no setting named 'epoch'; did you mean 'epochs'"),
+        ("a.json", '{"lr": "fast"}', "lr takes a number; got 'fast'"),
+        ("gone.json", None, "gone.json"),
+    ],
+)
+def test_a_file_without_settings_is_told(
+    tmp_path: Path, name: str, text: str | None, message: str
+) -> None:
+    if text is not None:
+        (tmp_path / name).write_text(text, "utf-8")
+    with pytest.raises(InputError, match=message):
+        configured(read_settings(tmp_path / name), {})
+
+
+def test_epochs_given_by_name_take_the_place_of_steps() -> None:
+    assert configured(TrainConfig(steps=5), {"epochs": 2}) == TrainConfig(epochs=2)
+    assert configured({"steps": 5}, {"lr": 0.1}) == TrainConfig(steps=5, lr=0.1)
+    with pytest.raises(InputError, match="either epochs or steps"):
+        configured(None, {"epochs": 2, "steps": 5})

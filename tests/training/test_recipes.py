@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
-from inception.cli.train import RECIPE_NAMES
 from inception.data.datasets import open_data
 from inception.data.transforms import AUGMENTATIONS, augment
 from inception.errors import InputError
@@ -187,10 +186,6 @@ def shown(data: Path, network: InceptionNet) -> tuple[Tensor, Tensor]:
     small = [augment(dataset.read(i), 16, AUGMENTATIONS["none"], rng) for i in range(len(dataset))]
     normalise = Normalise(network.spec.preprocessing)
     return normalise(torch.from_numpy(np.stack(small))), torch.from_numpy(dataset.labels)
-
-
-def test_the_help_of_train_names_every_recipe() -> None:
-    assert tuple(RECIPES) == RECIPE_NAMES
 
 
 def test_the_recipe_s_name_is_kept_with_its_settings(colours: Path, tmp_path: Path) -> None:
