@@ -22,23 +22,24 @@ LayoutOption = Annotated[
     typer.Option(help="triton or ovms: --out is a model repository of that server's."),
 ]
 
+FormatOption = Annotated[
+    str, typer.Option(help="openvino, onnx or pt2 (torch.export).", autocompletion=formats)
+]
+PrecisionOption = Annotated[
+    str,
+    typer.Option(help="fp32, fp16 (weights of half the size) or int8.", autocompletion=precisions),
+]
+
 
 def export(
     model: Annotated[
         str, typer.Argument(help="A .safetensors file, a run folder or cats-and-dogs.")
     ],
-    format: Annotated[
-        str, typer.Option(help="openvino, onnx or pt2 (torch.export).", autocompletion=formats)
-    ],
+    format: FormatOption,
     out: Annotated[
         Path, typer.Option(metavar="PATH", help="The file: model.xml, model.onnx or model.pt2.")
     ],
-    precision: Annotated[
-        str,
-        typer.Option(
-            help="fp32, fp16 (weights of half the size) or int8.", autocompletion=precisions
-        ),
-    ] = "fp32",
+    precision: PrecisionOption = "fp32",
     calibrate: Annotated[
         str | None,
         typer.Option(metavar="DATA", help="Pictures to measure int8's ranges on."),
