@@ -1,7 +1,5 @@
 """LitServe with batches of 32, as its documentation would have it: MODEL PORT."""
 
-from __future__ import annotations
-
 import sys
 from typing import Any
 
@@ -18,9 +16,9 @@ class Served(litserve.LitAPI):  # type: ignore[misc]
         """Once in the worker."""
         self.classifier = Classifier(sys.argv[1])
 
-    async def decode_request(self, request: Request) -> Any:
-        """Bytes to a square."""
-        return self.classifier.read(await request.body())
+    def decode_request(self, request: Request) -> Any:
+        """The form's file to a square."""
+        return self.classifier.read(request["file"].file.read())
 
     def predict(self, squares: Any) -> Any:
         """Of a batch."""

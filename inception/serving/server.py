@@ -12,6 +12,7 @@ import sys
 from asyncio import TimerHandle, Transport
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -140,15 +141,22 @@ def bind(host: str, port: int) -> socket.socket:
     """
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        bound = socket.socket(family, kind)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
-    except (OSError, OverflowError) as error:
-        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        return _bound(socket.socket(family, kind), address)
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
         hint = "; take another with --port, or --port 0 for any that is free" if taken else ""
-        reason = getattr(error, "strerror", None) or error
+        reason = error.strerror or error
         raise InputError(f"cannot listen at {host}:{port}: {reason}{hint}") from error
-    return bound
+
+
+def _bound(made: socket.socket, address: Any) -> socket.socket:
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(address)
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 def run(
