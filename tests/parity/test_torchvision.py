@@ -17,6 +17,13 @@ from inception.weights.importers.reading import read_as
 
 torchvision_models = import_torchvision().models
 TOLERANCE = 1e-5  # of the scale of the logits, float32
+# torchvision 0.14.1, test/expect/ModelTester.test_googlenet_expect.pkl, in millionths
+RECORDED = (
+    11496, 21503, -13451, -9102, -19660, -28034, -27559, 10552, 20575, 19418, 14115, -30710, -19939,
+    13359, -19802, -16249, -9817, -651, 15971, 25849, 22593, 14933, 21509, 14856, -21684, -25227,
+    -18296, -4903, -29683, -10252, -20333, 29859, -14877, -27998, 16224, 19949, -7739, -4387, -8192,
+    20439, -3312, -7098, -23014, -26324, -18318, 23926, -2850, 16863, 25338, 1417,
+)  # fmt: skip
 
 
 def randomise(network: nn.Module) -> None:
@@ -48,9 +55,9 @@ def ours_from(theirs: nn.Module, model: str) -> InceptionNet:
     return ours
 
 
-def assert_close(ours: Tensor, theirs: Tensor) -> None:
+def assert_close(ours: Tensor, theirs: Tensor, tolerance: float = TOLERANCE) -> None:
     scale = float(theirs.abs().max())
-    assert float((ours - theirs).abs().max()) <= TOLERANCE * scale
+    assert float((ours - theirs).abs().max()) <= tolerance * scale
 
 
 def pictures(size: int) -> Tensor:
@@ -122,3 +129,12 @@ def test_vgg_equals_torchvision(model: str) -> None:
     for size in (96, 224):
         assert_close(ours.eval()(pictures(size)), theirs.eval()(pictures(size)))
     assert_close(ours.train()(pictures(64)), theirs.train()(pictures(64)))
+
+
+@torch.no_grad()
+def test_googlenet_tv_gives_what_torchvisions_own_test_has_recorded() -> None:
+    torch.manual_seed(0)  # then 50 classes and one picture of uniform noise, as that test does
+    theirs = torchvision_models.googlenet(num_classes=50, init_weights=True).eval()
+    x = torch.rand(1, 3, 224, 224)
+    logits = ours_from(theirs, "googlenet_tv").eval()(x)
+    assert_close(logits * 1e6, torch.tensor([RECORDED], dtype=torch.float32), 5e-5)

@@ -35,6 +35,12 @@ RATES = {
     "inception-v4": {1.9: 0.045, 2: 0.0423},
     "xception": {1.9: 0.045, 2: 0.0423},
 }  # fmt: skip
+# BVLC/caffe, models/bvlc_googlenet: solver.prototxt, quick_solver.prototxt and train_val.prototxt
+SOLVERS = {
+    "googlenet-caffe": {"lr_policy": "step", "gamma": 0.96, "max_iter": 10_000_000},
+    "googlenet-caffe-quick": {"lr_policy": "poly", "power": 0.5, "max_iter": 2_400_000},
+}
+STEPSIZE, IMAGENET_TRAIN = 320_000, 1_281_167
 # and of the four steps, an epoch each, that are worked out below
 WARM, FALL = 24 / 25, 1 - 1e-4
 ONE_CYCLE = [
@@ -196,3 +202,17 @@ def test_the_recipe_s_name_is_kept_with_its_settings(colours: Path, tmp_path: Pa
     assert (saved["recipe"], saved["eps"], saved["clip_norm"]) == ("inception-v3", 1.0, 2.0)
     with pytest.raises(InputError, match="--recipe NAME"):
         config.with_settings(["recipe=xception"])
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_caffes_recipes_have_the_numbers_of_its_solvers(name: str) -> None:
+    solver, config = SOLVERS[name], RECIPES[name]
+    assert (config.lr, config.momentum, config.weight_decay) == (0.01, 0.9, 0.0002)
+    assert (config.batch_size, config.bias_lr, config.aux_weight) == (32, 2.0, 0.3)
+    assert config.schedule == solver["lr_policy"]
+    assert {
+        k: getattr(config, k) for k in ("gamma", "power") if k in solver
+    }.items() <= solver.items()
+    epochs = config.batch_size / IMAGENET_TRAIN
+    assert config.epochs == pytest.approx(solver["max_iter"] * epochs, rel=0.002)
+    assert config.step_epochs == pytest.approx(STEPSIZE * epochs, rel=0.002)
