@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from inception.cli.output import DeviceOption, JsonOption, QuietOption, ThreadsO
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from inception.evaluation.doctor import Diagnosis, Trial
+    from inception.evaluation.diagnosis import Diagnosis, Trial
 
 MOST_ROWS = 15  # of the table; --json has all
 
@@ -59,7 +60,10 @@ def doctor(
     if json != "-":
         _print(found, file, specimens.note, quiet=quiet)
     if out is not None:
-        patient.save(out, found.best.preprocessing, offset=found.best.offset)
+        best = found.best.preprocessing
+        if not found.sizes:
+            best = replace(best, size=patient.info.preprocessing.size)
+        patient.save(out, best, offset=found.best.offset)
         say(f"written: {out}", err=json == "-")
     return 0 if found.agrees and not (found.guessing or found.unlike) else 1
 
@@ -104,7 +108,7 @@ def _print(found: Diagnosis, file: str, note: str, *, quiet: bool) -> None:
             "not to be relied on: in every form these pictures, too few or too odd, are unlike"
         )
         out.print("those of its training; show it more, or some with labels. The likeliest so far:")
-    out.print(f"{file} expects: {_form(found.best)}")
+    out.print(f"{file} expects: {_form(found.best, size=_size(found))}")
     for other in found.trials[1 : found.equals]:
         out.print(f"  these pictures cannot tell it from: {_form(other)}")
     if found.agrees and found.said is not None:
@@ -139,11 +143,19 @@ def _table(found: Diagnosis) -> Table:
     return table(columns, rows, left=2)
 
 
-def _form(trial: Trial) -> str:
+def _size(found: Diagnosis) -> str:
+    """The size, as far as there is evidence of it."""
+    *others, last = (str(size) for size in found.sizes or (0,))
+    if others:
+        return f"size unknown, {', '.join(others)} or {last} px"
+    return f"{last} px" if found.sizes else "size unknown"
+
+
+def _form(trial: Trial, *, size: str = "") -> str:
     how = trial.preprocessing
     parts = [
         f"{trial.pixels}, {how.channel_order}",
-        f"{how.size} px",
+        size or f"{how.size} px",
         f"{how.resize} {how.crop:.4g}, {how.interpolation}",
     ]
     if trial.offset:

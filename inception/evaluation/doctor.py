@@ -6,19 +6,18 @@ The doctor shows it the same pictures in every form weights are known to be publ
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from inception.data.crops import views
 from inception.data.images import Picture
 from inception.errors import InputError
+from inception.evaluation.diagnosis import CUTS, Diagnosis, Trial, rank
 from inception.evaluation.metrics import SMALLEST, Labels
 from inception.preprocessing import IMAGENET_MEAN, IMAGENET_STD, ChannelOrder, Preprocessing
-from inception.runtime import Floats
 
 if TYPE_CHECKING:
     from inception.evaluation.patient import Heard, Patient
@@ -53,140 +52,9 @@ RELATIVES: dict[str, dict[str, Pixels]] = {  # hardly to be told from the first,
 }
 ORDERS: tuple[ChannelOrder, ...] = ("rgb", "bgr")
 SIZES = (32, 64, 96, 112, 128, 160, 192, 224, 256, 299, 331)
-CUTS: tuple[dict[str, Any], ...] = (
-    {"resize": "short_side", "crop": 0.875, "interpolation": "bilinear"},
-    {"resize": "short_side", "crop": 0.875, "interpolation": "bicubic"},
-    {"resize": "central", "crop": 0.875, "interpolation": "bilinear"},
-    {"resize": "squash", "crop": 0.875, "interpolation": "bilinear"},
-    {"resize": "short_side", "crop": 1.0, "interpolation": "bilinear"},
-    {"resize": "squash", "crop": 1.0, "interpolation": "bilinear"},
-)
-CHANCE = 2.0  # standard errors within which two forms count as equally good
-WEIGHT = 5.0  # of a misfit, found on cats-and-dogs with 40 to 200 pictures
-UNLIKE = 0.05  # misfit of 40 pictures of cats and dogs is 0.002 to 0.015, of 40 cats alone 0.1
 LEADERS = 2  # normalisations that are tried at other sizes
 SMALL = 128  # px at which all are tried: which is right hardly depends on the size
 BATCH = 32
-
-
-@dataclass(frozen=True, eq=False)
-class Trial:
-    """A network shown the pictures in one form.
-
-    Attributes:
-        pixels: what the normalisation is called.
-        offset: output of a label, less its number: 1 where a background class comes first.
-        accuracy: share right, where there are labels.
-        confidence: mean probability of the likeliest class.
-        misfit: how far it is from what the batch norms remember, where there are any.
-        tells: ``[N]`` nats that each answer tells beyond their mean: much where the network is
-            sure, and yet not of the same class for every picture.
-        losses: ``[N]`` of each picture, where there are labels.
-    """
-
-    preprocessing: Preprocessing
-    pixels: str
-    offset: int
-    accuracy: float | None
-    confidence: float
-    misfit: float | None
-    tells: Floats
-    losses: Floats | None = None
-
-    @property
-    def information(self) -> float:
-        """Mean of ``tells``."""
-        return float(self.tells.mean())
-
-    @property
-    def loss(self) -> float | None:
-        """Mean of ``losses``."""
-        return None if self.losses is None else float(self.losses.mean())
-
-    @property
-    def badness(self) -> float:
-        """What trials are ranked by: the loss, or how little the answers tell; and the misfit."""
-        return float(self._each.mean())
-
-    @property
-    def _each(self) -> Floats:
-        """``[N]`` the badness of each picture."""
-        each = -self.tells if self.losses is None else self.losses
-        return each if self.misfit is None else each + np.float32(WEIGHT * self.misfit)
-
-    def worse_than(self, other: Trial) -> bool:
-        """Whether it is, by more than the differences between pictures explain."""
-        worse = self._each - other._each
-        return float(worse.mean()) > CHANCE * float(worse.std()) / math.sqrt(len(worse))
-
-    def to_json(self) -> dict[str, Any]:
-        """The trial as JSON values."""
-        return {
-            "preprocessing": self.preprocessing.to_json(),
-            "pixels": self.pixels,
-            "class_offset": self.offset,
-            "accuracy": self.accuracy,
-            "loss": self.loss,
-            "confidence": self.confidence,
-            "information": self.information,
-            "misfit": self.misfit,
-        }
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """What the doctor found.
-
-    Attributes:
-        trials: best first, as ``rank`` orders them.
-        equals: how many of the first these pictures cannot tell apart.
-        said: what the file says of itself.
-        pictures: how many were shown.
-        classes: how many outputs the network has.
-    """
-
-    trials: tuple[Trial, ...]
-    equals: int
-    said: Preprocessing | None
-    pictures: int
-    classes: int
-
-    @property
-    def best(self) -> Trial:
-        """The form that the network expects."""
-        return self.trials[0]
-
-    @property
-    def agrees(self) -> bool:
-        """Whether the file says what was found, or says nothing."""
-        return self.said is None or (self.best.preprocessing, self.best.offset) == (self.said, 0)
-
-    @property
-    def guessing(self) -> bool:
-        """Whether even the best is no better than chance at the labels."""
-        if self.best.losses is None:
-            return False
-        error = float(self.best.losses.std()) / math.sqrt(self.pictures)
-        surest_guess = math.log(self.classes)  # loss of equal probabilities
-        return surest_guess <= float(self.best.losses.mean()) + CHANCE * error
-
-    @property
-    def unlike(self) -> bool:
-        """Whether, without labels, no form fits the batch norms: pictures too few or too odd."""
-        return self.best.losses is None and (self.best.misfit or 0.0) > UNLIKE
-
-    def to_json(self) -> dict[str, Any]:
-        """The diagnosis as JSON values."""
-        return {
-            "pictures": self.pictures,
-            "expects": self.best.to_json(),
-            "says": None if self.said is None else self.said.to_json(),
-            "agrees": self.agrees,
-            "guessing": self.guessing,
-            "unlike": self.unlike,
-            "as_good": [trial.to_json() for trial in self.trials[1 : self.equals]],
-            "trials": [trial.to_json() for trial in self.trials],
-        }
 
 
 Progress = Callable[[Trial], None]
@@ -334,7 +202,7 @@ def _trials(
         offset=0,
         accuracy=None,
         confidence=float(p.max(axis=1).mean()),
-        misfit=heard.misfit,
+        misfits=heard.misfits,
         tells=(p * np.log(p / p.mean(axis=0))).sum(axis=1),
     )
     if labels is None:
@@ -347,31 +215,3 @@ def _trials(
         accuracy = float((p.argmax(axis=1) == places).mean())
         signed = offset if offset <= 1 else offset - count
         yield replace(told, offset=signed, accuracy=accuracy, losses=losses)
-
-
-def rank(trials: Sequence[Trial], said: Preprocessing | None = None) -> tuple[list[Trial], int]:
-    """The trials, best first, and how many of the first the pictures cannot tell apart.
-
-    Among those that only chance separates from the least bad, what the file says is believed, else
-    the commonest rule of cutting.
-    """
-    ordered = sorted(trials, key=lambda trial: trial.badness)
-    best = ordered[0]
-    level = [trial for trial in ordered if not trial.worse_than(best)]
-    rest = [trial for trial in ordered if trial.worse_than(best)]
-
-    def doubt(trial: Trial) -> tuple[bool, bool, int]:
-        """Small for what is believed."""
-        how = trial.preprocessing
-        as_said = (how, trial.offset) == (said, 0)
-        cut = _cut_of(how)
-        only_cut = replace(how, **_cut_of(best.preprocessing)) == best.preprocessing
-        alike = only_cut and trial.offset == best.offset
-        return not as_said, not alike, CUTS.index(cut) if cut in CUTS else len(CUTS)
-
-    level.sort(key=doubt)
-    return [*level, *rest], len(level)
-
-
-def _cut_of(preprocessing: Preprocessing) -> dict[str, Any]:
-    return {name: getattr(preprocessing, name) for name in CUTS[0]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,13 +25,13 @@ class Heard:
 
     Attributes:
         probabilities: ``[N, classes]``.
-        misfit: how far what reached its batch norms is from what they remember of training, mean
-            over channels and layers of the Kullback-Leibler divergence of two normal
-            distributions; ``None`` where it has no batch norm.
+        misfits: ``[N]`` what each picture adds to how far what reached the batch norms is from
+            what they remember of training: mean over channels and layers of the Kullback-Leibler
+            divergence of two normal distributions; ``None`` where no norm remembers.
     """
 
     probabilities: Floats
-    misfit: float | None
+    misfits: Floats | None
 
 
 class Patient:
@@ -47,8 +48,7 @@ class Patient:
         self.network = network.eval().to(self.device)
         self.info = info
         self.said = info.preprocessing if said else None
-        norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
-        self._memories = [_Memory(norm) for norm in norms]
+        self._memories = list(_memories(self.network))
 
     @torch.inference_mode()
     def hear(self, squares: Picture, preprocessing: Preprocessing, *, batch_size: int) -> Heard:
@@ -60,8 +60,8 @@ class Patient:
         for batch in np.array_split(squares, -(-len(squares) // batch_size)):
             logits = self.network(normalise(torch.from_numpy(batch).to(self.device))).float()
             said.append(logits.softmax(dim=1).cpu().numpy())
-        misfits = [memory.misfit() for memory in self._memories]
-        return Heard(np.concatenate(said), float(np.mean(misfits)) if misfits else None)
+        misfits = [memory.misfits() for memory in self._memories]
+        return Heard(np.concatenate(said), np.mean(misfits, axis=0) if misfits else None)
 
     def save(self, path: Path, preprocessing: Preprocessing, *, offset: int) -> None:
         """Writes it as a model of ours that says how it takes pictures, classes in their order."""
@@ -72,38 +72,47 @@ class Patient:
         save_model(path, self.network.state_dict(), info)
 
 
+def _memories(network: nn.Module) -> Iterator[_Memory]:
+    """Of the norms that have seen pictures: fresh, or folded away, all channels are alike."""
+    for norm in (m for m in network.modules() if isinstance(m, nn.BatchNorm2d)):
+        mean, var = norm.running_mean, norm.running_var
+        if mean is not None and var is not None and bool((var != var[0]).any()):
+            yield _Memory(norm, mean.double(), var.double() + norm.eps)
+
+
 class _Memory:
     """What a batch norm remembers of its inputs in training, and what reaches it now."""
 
-    def __init__(self, norm: nn.BatchNorm2d) -> None:
-        self.norm = norm
+    def __init__(self, norm: nn.BatchNorm2d, mean: Tensor, var: Tensor) -> None:
+        self.mean, self.var, self.eps = mean, var, norm.eps
         self.forget()
         norm.register_forward_pre_hook(self._listen)
 
     def forget(self) -> None:
-        self.count: int = 0
-        self.sum: Tensor | float = 0.0
-        self.squares: Tensor | float = 0.0
+        self.means: list[Tensor] = []  # of each picture, [n, channels]
+        self.squares: list[Tensor] = []
 
     def _listen(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        x = inputs[0]
-        var, mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)
-        self.count += len(x)
-        self.sum = self.sum + len(x) * mean.double()
-        self.squares = self.squares + len(x) * (var.double() + mean.double() ** 2)
+        var, mean = torch.var_mean(inputs[0], dim=(2, 3), correction=0)
+        self.means.append(mean)
+        self.squares.append(var + mean**2)
 
-    def misfit(self) -> float:
+    def misfits(self) -> Floats:
+        """``[N]`` the jackknife's share of each picture, whose mean is free of bias to 1 / N."""
+        means, squares = torch.cat(self.means).double(), torch.cat(self.squares).double()
+        count = len(means)
+        whole = self._divergence(means.mean(0), squares.mean(0))
+        others = max(count - 1, 1)
+        without = self._divergence(
+            (means.sum(0) - means) / others, (squares.sum(0) - squares) / others
+        )
+        each = count * whole - (count - 1) * without
+        return each.float().cpu().numpy()
+
+    def _divergence(self, mean: Tensor, square: Tensor) -> Tensor:
         """Mean over the channels of the divergence of what was heard from what is remembered."""
-        kept_mean, kept_var = self.norm.running_mean, self.norm.running_var
-        if kept_mean is None or kept_var is None:
-            return 0.0
-        mean = torch.as_tensor(self.sum) / self.count
-        var = torch.as_tensor(self.squares) / self.count - mean**2 + self.norm.eps
-        var = var.clamp_min(self.norm.eps)
-        kept = kept_var.double() + self.norm.eps
-        ratio = var / kept
-        divergence = 0.5 * (ratio + (mean - kept_mean) ** 2 / kept - 1 - ratio.log())
-        return float(divergence.mean())
+        ratio = ((square - mean**2).clamp_min(0) + self.eps) / self.var
+        return 0.5 * (ratio + (mean - self.mean) ** 2 / self.var - 1 - ratio.log()).mean(-1)
 
 
 def open_patient(path: Path, *, model: str | None = None, device: str = "auto") -> Patient:

@@ -18,6 +18,7 @@ from inception.evaluation.metrics import Labels
 from inception.machine import available_cores
 from inception.weights.imagenet import imagenet_classes
 
+RANKED = "ranked by what batch norms remember, by the answers where none does"
 MOST_KEPT = 1 << 30  # bytes of decoded pictures; the others are decoded again each time
 
 
@@ -83,7 +84,7 @@ def _chosen(
         if not place.exists():
             raise
         items = list(islice(pictures_at(place), limit))
-        return items, None, "no labels: ranked by how well answers and batch norms fit"
+        return items, None, f"no labels: {RANKED}"
     items = [(dataset.source, int(row)) for row in dataset.rows]
     places, note = _places(dataset.classes, classes)
     return items, None if places is None else places[dataset.labels], note
@@ -99,7 +100,7 @@ def _places(labels: Sequence[str], classes: Sequence[str]) -> tuple[Labels | Non
     if len(classes) - len(labels) in (0, 1):
         return np.arange(len(labels)), "labels are taken in order: the names are not the file's"
     told = f"{len(labels)} labels fit none of the {len(classes)} outputs"
-    return None, f"{told}: ranked by how well answers and batch norms fit"
+    return None, f"{told}: {RANKED}"
 
 
 def _kept(pictures: Sequence[Picture]) -> Iterator[Picture | None]:

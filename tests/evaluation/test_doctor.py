@@ -10,12 +10,15 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.distributions import Normal, kl_divergence
 
 from inception.cli import app
 from inception.data.images import Picture
 from inception.errors import InputError
-from inception.evaluation.doctor import Diagnosis, Trial, examine, rank
-from inception.evaluation.patient import open_patient
+from inception.evaluation.diagnosis import Diagnosis, Trial, rank
+from inception.evaluation.doctor import examine
+from inception.evaluation.patient import _memories, open_patient
 from inception.evaluation.specimens import open_specimens
 from inception.models import create_model
 from inception.models.spec import CLASSES, Conv, Flatten, Linear, Pool, Spec
@@ -130,7 +133,8 @@ def trial(
 ) -> Trial:
     each = tells + np.array([0.1, -0.1, 0.1, -0.1], np.float32) * (size != 224)
     array = None if losses is None else np.array(losses, np.float32)
-    return Trial(Preprocessing(size), "", 0, None, 0.5, misfit, each, array)
+    misfits = None if misfit is None else np.full(4, misfit, np.float32)
+    return Trial(Preprocessing(size), "", 0, None, 0.5, misfits, each, array)
 
 
 def test_odd_pictures_without_labels_are_said_to_prove_nothing() -> None:
@@ -158,6 +162,70 @@ def test_of_what_only_chance_separates_the_file_is_believed_else_the_better_one(
     worse, better = trial(None, tells=0.49, size=112), trial(None, tells=0.5)
     assert rank([worse, better]) == ([better, worse], 2)
     assert rank([worse, better], said=worse.preprocessing) == ([worse, better], 2)
+
+
+@pytest.mark.parametrize(
+    ("trials", "sizes"),
+    [
+        ((trial([0.1, 0.2, 0.1, 0.2], 0.4), trial([0.1, 0.2, 0.1, 0.2], 0.4, size=112)), (224,)),
+        ((trial(None, 0.01), trial(None, 0.03, tells=9.0, size=112)), (224,)),
+        ((trial(None, 0.01), trial(None, 0.01, tells=9.0, size=112)), (112, 224)),
+        ((trial(None, 0.4), trial(None, 0.5, size=112)), ()),
+        ((trial(None, tells=0.5), trial(None, tells=0.1, size=112)), ()),
+    ],
+    ids=["labels", "misfit", "misfit leaves two", "unlike its training", "answers alone"],
+)
+def test_a_size_is_told_only_where_there_is_evidence_of_it(
+    trials: tuple[Trial, Trial], sizes: tuple[int, ...]
+) -> None:
+    ordered, equals = rank(trials)
+    found = Diagnosis(tuple(ordered), equals, None, 4, 2)
+    assert found.sizes == sizes
+    told = found.to_json()["expects"]["preprocessing"]["size"]
+    assert told == (sizes[0] if len(sizes) == 1 else None)
+
+
+def test_what_a_picture_adds_to_the_misfit_is_the_jackknifes() -> None:
+    torch.manual_seed(0)
+    norm = nn.BatchNorm2d(6).eval()
+    norm.running_mean = torch.linspace(-1, 1, 6)
+    norm.running_var = torch.linspace(0.5, 2, 6)
+    (memory,) = _memories(norm)
+    x = torch.randn(5, 6, 4, 4)
+    for part in (x[:3], x[3:]):
+        norm(part)
+
+    def divergence(seen: torch.Tensor) -> float:
+        """Of torch's own normal distributions, pooled over the pictures."""
+        std, mean = torch.std_mean(seen.double(), dim=(0, 2, 3), correction=0)
+        heard = Normal(mean, (std**2 + norm.eps).sqrt())
+        kept = Normal(norm.running_mean.double(), (norm.running_var + norm.eps).double().sqrt())
+        return float(kl_divergence(heard, kept).mean())
+
+    left = [divergence(torch.cat([x[:i], x[i + 1 :]])) for i in range(5)]
+    expected = [5 * divergence(x) - 4 * without for without in left]
+    assert memory.misfits().tolist() == pytest.approx(expected, abs=1e-5)
+
+
+def test_norms_that_saw_no_pictures_are_no_evidence_and_the_size_stays_unknown(
+    odd_pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stages = {"conv": Conv(4), "pool": Pool("average", grid=1)}
+    head = {"flatten": Flatten(), "linear": Linear(CLASSES)}
+    spec = Spec("fresh", stages, head, num_classes=2, preprocessing=Preprocessing(24))
+    file, out = tmp_path / "fresh.safetensors", tmp_path / "out.safetensors"
+    save_model(file, create_model(spec).state_dict(), ModelInfo(spec, ("a", "b")))
+    pictures = tmp_path / "unlabelled"
+    pictures.mkdir()
+    for number, picture in enumerate(sorted(odd_pictures.rglob("*.png"))[:4]):
+        (pictures / f"{number}.png").write_bytes(picture.read_bytes())
+    command = ["weights", "doctor", str(file), str(pictures), "--out", str(out), "--json", "-"]
+    app(command, standalone_mode=False)
+    found = json.loads(capsys.readouterr().out)
+    assert found["sizes"] == [] and found["expects"]["preprocessing"]["size"] is None
+    assert load(out).info.preprocessing.size == 24
+    app(command[:4], standalone_mode=False)
+    assert "size unknown" in capsys.readouterr().out
 
 
 def test_labels_may_be_wordnet_ids_names_or_just_in_order(tmp_path: Path) -> None:
