@@ -21,6 +21,8 @@ from inception.files import replacing
 from inception.runtime.program import Floats
 from inception.text import shown
 
+Doubles = npt.NDArray[np.float64]
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -148,6 +150,30 @@ def draw_reliability(
     axes.set(xlabel="confidence, %", ylabel="right, %", xlim=(0, 103), ylim=(0, 103))
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, markerscale=0.4, loc="upper left")
+    _save(figure, path)
+
+
+@_plain()
+def draw_binary(roc: Sequence[Doubles], precision_recall: Sequence[Doubles], path: Path) -> None:
+    """The ROC and the precision-recall curve of two classes side by side, as a PNG.
+
+    Args:
+        roc: false alarms and found positives, shares.
+        precision_recall: recall and precision, shares.
+        path: of the picture.
+    """
+    figure = _figure(8, 4.2)
+    left, right = figure.subplots(1, 2)
+    left.plot(*(100 * each for each in roc), color="C0")
+    left.plot([0, 100], [0, 100], color="0.6", linestyle="--", label="by chance")
+    left.set(xlabel="false alarms, %", ylabel="found, %", title="ROC")
+    left.legend(frameon=False, loc="lower right")
+    right.step(*(100 * each for each in precision_recall), color="C0", where="pre")
+    right.set(xlabel="found (recall), %", ylabel="right among them (precision), %")
+    right.set_title("precision and recall")
+    for axes in (left, right):
+        axes.set(xlim=(-2, 102), ylim=(-2, 102))
+        axes.grid(alpha=0.3)
     _save(figure, path)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from inception.data.crops import largest_resize
 from inception.data.images import UnreadableImageError
 from inception.errors import InputError
-from inception.evaluation.evaluate import Evaluation, evaluate_members
+from inception.evaluation.evaluate import Evaluation, evaluate_members, identified
 from inception.evaluation.request import Request
 from inception.pictures import Item, Pictures, is_one, named, read
 from inception.prediction import check_same_classes, find_members, find_model
@@ -95,6 +95,7 @@ class Predictor:
         infos = [read_info(path) for path in paths]
         for name, info in zip(names, infos, strict=True):
             check_same_classes(infos[0].classes, info.classes, str(names[0]), str(name))
+        self._infos = infos
         self._names, self.classes = [str(name) for name in names], infos[0].classes
         self.preprocessing: Preprocessing = infos[0].preprocessing
         if exit_confidence is None:
@@ -163,8 +164,10 @@ class Predictor:
             InputError: no such data or split, classes that differ, too many unreadable.
         """
         how = Request(split, limit, batch_size=self._batch_size, threads=self._threads)
-        dataset = how.open(data, self.classes)
-        return evaluate_members(self._members, dataset, self._names, how, crops=self._crops)
+        whole = how.whole(data, self.classes)
+        some, names = whole.limited(limit), self._names
+        result = evaluate_members(self._members, some, names, how, crops=self._crops)
+        return identified(result, whole, self._infos)
 
     def _prediction(
         self, item: Item, opinions: Opinions | UnreadableImageError, top: int

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 MOST_CLASSES = 20  # in the printed confusion matrix
 SEEN = ("all", "train")  # splits that hold pictures which were learnt from
+TRAINED_ON = "the model was trained on just these pictures: no measure of new ones"
 SEEN_WARNING = "a model trained on these pictures has seen them: no measure of new ones"
 GridOption = Annotated[bool, typer.Option("--grid", help="1 and all models × 1, 10, 144 crops.")]
 ModelsArgument = Annotated[
@@ -233,29 +234,58 @@ def print_evaluation(result: Evaluation, *, quiet: bool = False) -> None:
     top5 = f", top-5 {percent(result.top5_accuracy)}" if len(result.classes) > 5 else ""
     crops = "1 crop" if result.crops == 1 else f"{result.crops} crops"
     together = f" by {len(result.models)} models together" if len(result.models) > 1 else ""
+    low, high = (100 * end for end in result.interval)
     out.print(
-        f"top-1 {percent(result.top1_accuracy)}{top5}, loss {result.loss:.4f}{together} on "
-        f"{result.images:,} pictures ({result.split}), {crops} each; "
-        f"{result.images_per_second:.0f} images/s ({result.engine})"
+        f"top-1 {percent(result.top1_accuracy)} ({low:.1f} to {high:.1f}){top5}, loss "
+        f"{result.loss:.4f}{together} on {result.images:,} pictures ({result.split}), {crops} "
+        f"each; {result.images_per_second:.0f} images/s ({result.engine})"
     )
-    if result.split in SEEN:
-        out.print(SEEN_WARNING)
+    if not quiet:
+        out.print(_means(result))
+    if result.seen or result.split in SEEN:
+        out.print(TRAINED_ON if result.seen else SEEN_WARNING)
+
+
+def _means(result: Evaluation) -> str:
+    from inception.cli.output import percent
+    from inception.evaluation.scores import averaged
+
+    means = averaged(result.confusion)["macro"]
+    told = (
+        f"mean of the classes: precision {percent(means['precision'])}, recall "
+        f"{percent(means['recall'])}, F1 {percent(means['f1'])}; in brackets 95 % intervals"
+    )
+    if result.binary is None:
+        return told
+    roc, recall = result.binary.roc, result.binary.precision_recall
+    return (
+        f"{told}\nat any threshold: area under ROC {roc.area:.4f}, average precision of "
+        f"{result.classes[1]} {recall.area:.4f}"
+    )
 
 
 def _class_table(result: Evaluation) -> Table:
-    from inception.cli.output import percent, table
+    from inception.cli.output import table
 
     per_class = result.per_class()
-    columns = ["class", "images", "accuracy"]
+    columns = ["class", "images", "accuracy", "95 %", "precision", "F1"]
     counts: list[list[str]] = [[] for _ in per_class]
     if len(result.classes) <= MOST_CLASSES:
         columns += [f"as {c}" for c in result.classes]
         counts = [[str(n) if n else "·" for n in row] for row in result.confusion.tolist()]
     rows = [
-        [row["class"], str(row["images"]), percent(row["accuracy"]), *count]
+        [row["class"], str(row["images"]), *_scores(row), *count]
         for row, count in zip(per_class, counts, strict=True)
     ]
     return table(columns, rows)
+
+
+def _scores(row: dict[str, Any]) -> list[str]:
+    from inception.cli.output import percent
+
+    low, high = (100 * end for end in row["accuracy_interval"])
+    between = f"({low:.1f} to {high:.1f})" if row["images"] else "–"
+    return [percent(row["accuracy"]), between, percent(row["precision"]), percent(row["f1"])]
 
 
 def print_grid(result: Grid, *, quiet: bool = False) -> None:

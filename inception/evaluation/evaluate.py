@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from inception.data.datasets import Dataset
 from inception.data.images import UnreadableImageError
@@ -14,9 +16,19 @@ from inception.errors import InputError
 from inception.evaluation.ensemble import Models, find_ensemble
 from inception.evaluation.metrics import Labels, Tally
 from inception.evaluation.request import MAX_UNREADABLE, Progress, Request, no_progress
+from inception.evaluation.scores import (
+    Curve,
+    Interval,
+    averaged,
+    class_scores,
+    precision_recall,
+    roc,
+    wilson,
+)
 from inception.preprocessing import Preprocessing
 from inception.runtime import Engine, Floats
 from inception.runtime.pipeline import Member, Opinions, ask, check_finite
+from inception.weights.model_file import ModelInfo
 
 Observer = Callable[[Dataset, int, Floats], None]  # a picture and its ``[classes]`` probabilities
 
@@ -39,6 +51,9 @@ class Evaluation:
     Attributes:
         confusion: ``[classes, classes]``, rows true, columns predicted.
         unreadable: path and reason of pictures left out.
+        binary: of two classes, how well they are told apart at any threshold.
+        digest: of the whole split (``Dataset.digest``); nothing where it was not asked for.
+        seen: whether a model was trained on just this split.
     """
 
     classes: tuple[str, ...]
@@ -53,6 +68,15 @@ class Evaluation:
     split: str
     engine: str
     seconds: float
+    binary: Binary | None = None
+    digest: str = ""
+    seen: bool = False
+
+    def __repr__(self) -> str:
+        return (
+            f"Evaluation(top1_accuracy={self.top1_accuracy:.4f}, images={self.images}, "
+            f"split={self.split!r}, models={self.models})"
+        )
 
     @property
     def images_per_second(self) -> float:
@@ -60,13 +84,28 @@ class Evaluation:
         return self.images / self.seconds
 
     def per_class(self) -> list[dict[str, Any]]:
-        """``class``, ``images`` and ``accuracy`` (None where it has no pictures)."""
-        counts = self.confusion.sum(axis=1)
-        right = self.confusion.diagonal()
+        """Of each class ``images``, ``accuracy`` with its interval, ``precision`` and ``f1``.
+
+        None where one is not defined. A class's accuracy is what others call its recall.
+        """
+        counts, right = self.confusion.sum(axis=1), self.confusion.diagonal()
+        scores = class_scores(self.confusion)
         return [
-            {"class": c, "images": int(n), "accuracy": float(r / n) if n else None}
-            for c, n, r in zip(self.classes, counts, right, strict=True)
+            {
+                "class": name,
+                "images": int(counts[i]),
+                "accuracy": _defined(scores.recall[i]),
+                "accuracy_interval": list(wilson(int(right[i]), int(counts[i]))),
+                "precision": _defined(scores.precision[i]),
+                "f1": _defined(scores.f1[i]),
+            }
+            for i, name in enumerate(self.classes)
         ]
+
+    @property
+    def interval(self) -> Interval:
+        """Between which accuracies the true one lies, 95 times of 100 (Wilson)."""
+        return wilson(int(self.confusion.trace()), self.images)
 
     def to_json(self) -> dict[str, Any]:
         """The contract of ``inception evaluate --json``."""
@@ -75,14 +114,59 @@ class Evaluation:
             "unreadable": [path for path, _ in self.unreadable],
             "crops": self.crops,
             "models": list(self.models),
+            "split": self.split,
+            "data": self.digest,
+            "seen_in_training": self.seen,
             "top1_accuracy": self.top1_accuracy,
+            "top1_interval": list(self.interval),
             "top5_accuracy": self.top5_accuracy,
             "loss": self.loss,
             "per_class": self.per_class(),
+            **averaged(self.confusion),
+            **({"binary": self.binary.to_json(self.classes)} if self.binary else {}),
             "confusion": self.confusion.tolist(),
             "images_per_second": self.images_per_second,
             "engine": self.engine,
         }
+
+
+@dataclass(frozen=True)
+class Binary:
+    """How well two classes are told apart at any threshold; the second is the positive one."""
+
+    roc: Curve
+    precision_recall: Curve
+
+    def to_json(self, classes: Sequence[str]) -> dict[str, Any]:
+        """Areas, and which class is the positive one."""
+        areas = {"roc_auc": self.roc.area, "average_precision": self.precision_recall.area}
+        return {"positive": classes[1], **areas}
+
+
+class _Pairs:
+    """Of pictures of two classes, how probable the second was, and whether it was right."""
+
+    def __init__(self, inner: Observer) -> None:
+        self._inner = inner
+        self._probabilities: list[float] = []
+        self._positive: list[bool] = []
+
+    def see(self, dataset: Dataset, index: int, probabilities: Floats) -> None:
+        """Takes in one picture, and passes it on."""
+        self._probabilities.append(float(probabilities[-1]))
+        self._positive.append(int(dataset.labels[index]) == 1)
+        self._inner(dataset, index, probabilities)
+
+    def told(self) -> Binary | None:
+        """Nothing where only one of the classes was there."""
+        scores, positive = np.array(self._probabilities), np.array(self._positive)
+        if positive.all() or not positive.any():
+            return None
+        return Binary(roc(scores, positive), precision_recall(scores, positive))
+
+
+def _defined(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def evaluate(
@@ -140,9 +224,17 @@ def evaluate_request(
 ) -> Evaluation:
     """``evaluate``, with what it is asked for in one object."""
     ensemble = find_ensemble(model)
-    dataset = how.open(data, ensemble.classes)
+    whole = how.whole(data, ensemble.classes)
+    dataset = whole.limited(how.limit)
     members = ensemble.open(how, expected=crops * len(dataset))
-    return evaluate_members(members, dataset, ensemble.names, how, crops=crops, observe=observe)
+    result = evaluate_members(members, dataset, ensemble.names, how, crops=crops, observe=observe)
+    return identified(result, whole, ensemble.infos)
+
+
+def identified(result: Evaluation, whole: Dataset, infos: Sequence[ModelInfo]) -> Evaluation:
+    """The same, with the digest of the whole split, and whether a model was trained on it."""
+    digest = whole.digest()
+    return replace(result, digest=digest, seen=any(info.trained_on(digest) for info in infos))
 
 
 def evaluate_engine(
@@ -173,7 +265,9 @@ def evaluate_members(
     """As ``evaluate``, with models and data open; ``models`` are the members' names."""
     began = time.perf_counter()
     cell = Cell(len(members), crops)
-    tallies, unreadable = tally_cells(members, dataset, models, [cell], how, observe)
+    pairs = _Pairs(observe) if len(dataset.classes) == 2 else None
+    watching = pairs.see if pairs else observe
+    tallies, unreadable = tally_cells(members, dataset, models, [cell], how, watching)
     tally = tallies[cell]
     return Evaluation(
         classes=dataset.classes,
@@ -188,6 +282,7 @@ def evaluate_members(
         split=dataset.name,
         engine=engine_names(members),
         seconds=time.perf_counter() - began,
+        binary=pairs.told() if pairs else None,
     )
 
 

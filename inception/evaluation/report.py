@@ -12,9 +12,10 @@ import numpy as np
 from PIL import Image
 
 from inception.data.datasets import Dataset
-from inception.drawing import draw_confusion, draw_reliability
+from inception.drawing import draw_binary, draw_confusion, draw_reliability
 from inception.evaluation.evaluate import Evaluation
 from inception.evaluation.metrics import SMALLEST, Floats, calibration_bins
+from inception.evaluation.scores import averaged
 from inception.files import replacing, write_text
 from inception.text import shown
 
@@ -70,6 +71,7 @@ def write_report(folder: Path, result: Evaluation, witness: Witness) -> Path:
         _summary(result),
         _section("Classes", _class_table(result)),
         _section("Which is taken for which", _image("confusion.png") + _pairs(result)),
+        _binary(folder, result),
         _section("How sure, how right", _image("reliability.png") + _calibration(bins.error)),
         _section("Highest losses", _gallery(folder, witness, wrong)),
         _section(f"At least {SURE:.0%} sure of another class: wrong labels?",
@@ -82,21 +84,55 @@ def write_report(folder: Path, result: Evaluation, witness: Witness) -> Path:
 
 
 def _summary(result: Evaluation) -> str:
+    top5 = f", top-5 {100 * result.top5_accuracy:.2f} %" if len(result.classes) > 5 else ""
+    seen = "<p><b>The model was trained on just these pictures.</b></p>" if result.seen else ""
     return (
-        f"<p>top-1 <b>{100 * result.top1_accuracy:.2f} %</b>, top-5 "
-        f"{100 * result.top5_accuracy:.2f} %, loss {result.loss:.4f} on {result.images:,} "
-        f"pictures ({result.split}), crops of each: {result.crops}</p>"
+        f"<p>top-1 <b>{100 * result.top1_accuracy:.2f} %</b> ({_between(result.interval)}, 95 %)"
+        f"{top5}, loss {result.loss:.4f} on {result.images:,} pictures ({result.split}), crops of "
+        f"each: {result.crops}</p>{seen}"
     )
+
+
+def _between(interval: Sequence[float]) -> str:
+    low, high = interval
+    return f"{100 * low:.1f} to {100 * high:.1f} %"
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.2f} %"
 
 
 def _class_table(result: Evaluation) -> str:
     rows = sorted(result.per_class(), key=lambda row: row["accuracy"] or 0.0)
     cells = [
-        (row["class"], f"{row['images']:,}", f"{100 * row['accuracy']:.2f} %")
+        (
+            *(row["class"], f"{row['images']:,}", _percent(row["accuracy"])),
+            *(_between(row["accuracy_interval"]), _percent(row["precision"]), _percent(row["f1"])),
+        )
         for row in rows
         if row["images"]
     ]
-    return _table(("class", "images", "accuracy, worst first"), cells)
+    columns = ("class", "images", "accuracy, worst first", "95 %", "precision", "F1")
+    means = averaged(result.confusion)
+    ends = [
+        (f"mean, {name}", f"{result.images:,}", _percent(m["recall"]), "",
+         _percent(m["precision"]), _percent(m["f1"]))
+        for name, m in means.items()
+    ]  # fmt: skip
+    return _table(columns, cells + ends)
+
+
+def _binary(folder: Path, result: Evaluation) -> str:
+    """Both curves of two classes, drawn, and their areas."""
+    if result.binary is None:
+        return ""
+    roc, recall = result.binary.roc, result.binary.precision_recall
+    draw_binary(roc[:2], recall[:2], folder / "curves.png")
+    told = (
+        f"<p>Positive: {_text(result.classes[1])}. Area under ROC {roc.area:.4f}, average "
+        f"precision {recall.area:.4f}.</p>"
+    )
+    return _section("At every threshold", _image("curves.png") + told)
 
 
 def _pairs(result: Evaluation) -> str:

@@ -47,4 +47,8 @@ class Request:
         Raises:
             InputError: no such data set or split, or classes that are not the model's.
         """
-        return open_data(data).for_evaluation(self.split).limited(self.limit).with_classes(classes)
+        return self.whole(data, classes).limited(self.limit)
+
+    def whole(self, data: str | Path, classes: Sequence[str]) -> Dataset:
+        """As ``open``, without ``limit``."""
+        return open_data(data).for_evaluation(self.split).with_classes(classes)

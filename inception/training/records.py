@@ -191,7 +191,7 @@ def _model_info(start: RunStart, evaluation: Evaluation, epoch: int) -> ModelInf
     }
     training = {
         "config": start.config.to_json(),
-        "data": _data_json(start),
+        "data": {**_data_json(start), "train_digest": start.identity["train"]},
         "versions": versions(),
         "commit": commit(),
     }

@@ -70,6 +70,11 @@ class ModelInfo:
         """How the network takes pictures."""
         return self.spec.preprocessing
 
+    def trained_on(self, digest: str) -> bool:
+        """Whether the set of that digest (``Dataset.digest``) was the one it was trained on."""
+        data = self.training.get("data")
+        return isinstance(data, Mapping) and data.get("train_digest") == digest
+
     def to_json(self) -> dict[str, Any]:
         """The description as JSON values."""
         spec = self.spec.to_json()

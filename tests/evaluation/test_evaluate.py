@@ -8,13 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from command_line import run
 from PIL import Image
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from inception import create_model, evaluate
+from inception.data.datasets import Dataset, open_data
 from inception.errors import InputError
 from inception.evaluation.evaluate import check_unreadable
+from inception.evaluation.report import Witness, write_report
+from inception.evaluation.scores import wilson
 from inception.models.spec import CLASSES, Flatten, Linear, Pool, Spec
 from inception.preprocessing import Preprocessing
+from inception.runtime import Floats
 from inception.weights.model_file import ModelInfo, save_model
 
 CLASS_NAMES = ("red", "green", "blue")  # not in the order of sorting
@@ -62,10 +68,10 @@ def test_numbers_by_hand_in_the_order_of_the_models_classes(
     assert result.confusion.tolist() == [[4, 0, 1], [0, 2, 1], [0, 0, 0]]
     assert result.top1_accuracy == 6 / 8 and result.top5_accuracy == 1.0
     assert result.loss == pytest.approx(-(6 * np.log(SURE) + 2 * np.log(OTHER)) / 8, rel=1e-5)
-    assert result.per_class() == [
-        {"class": "red", "images": 5, "accuracy": 0.8},
-        {"class": "green", "images": 3, "accuracy": pytest.approx(2 / 3)},
-        {"class": "blue", "images": 0, "accuracy": None},
+    assert [(c["class"], c["images"], c["accuracy"]) for c in result.per_class()] == [
+        ("red", 5, 0.8),
+        ("green", 3, pytest.approx(2 / 3)),
+        ("blue", 0, None),
     ]
 
 
@@ -77,14 +83,49 @@ def test_the_json_is_the_contract(model: Path, place: Path) -> None:
         "unreadable": [],
         "crops": 1,
         "models": [str(model)],
+        "split": "all",
+        "data": open_data(place).splits["all"].with_classes(CLASS_NAMES).digest(),
+        "seen_in_training": False,
         "top1_accuracy": 0.75,
+        "top1_interval": list(wilson(6, 8)),
         "top5_accuracy": 1.0,
         "loss": pytest.approx(-(6 * np.log(SURE) + 2 * np.log(OTHER)) / 8, rel=1e-5),
         "per_class": [
-            {"class": "red", "images": 5, "accuracy": 0.8},
-            {"class": "green", "images": 3, "accuracy": pytest.approx(2 / 3)},
-            {"class": "blue", "images": 0, "accuracy": None},
+            {
+                "class": "red",
+                "images": 5,
+                "accuracy": 0.8,
+                "accuracy_interval": list(wilson(4, 5)),
+                "precision": 1.0,
+                "f1": pytest.approx(8 / 9),
+            },
+            {
+                "class": "green",
+                "images": 3,
+                "accuracy": pytest.approx(2 / 3),
+                "accuracy_interval": list(wilson(2, 3)),
+                "precision": 1.0,
+                "f1": 0.8,
+            },
+            {
+                "class": "blue",
+                "images": 0,
+                "accuracy": None,
+                "accuracy_interval": [0.0, 1.0],
+                "precision": 0.0,
+                "f1": 0.0,
+            },
         ],
+        "macro": {
+            "precision": pytest.approx(2 / 3),
+            "recall": pytest.approx((0.8 + 2 / 3) / 3),
+            "f1": pytest.approx((8 / 9 + 0.8) / 3),
+        },
+        "weighted": {
+            "precision": pytest.approx(1.0),
+            "recall": pytest.approx(0.75),
+            "f1": pytest.approx((5 * 8 / 9 + 3 * 0.8) / 8),
+        },
         "confusion": [[4, 0, 1], [0, 2, 1], [0, 0, 0]],
         "engine": "openvino",
     }
@@ -191,3 +232,39 @@ def test_a_class_the_model_does_not_know_is_an_error(model: Path, place: Path) -
 def test_an_architecture_without_weights_is_an_error(place: Path) -> None:
     with pytest.raises(InputError, match="is an architecture and has no weights"):
         evaluate("googlenet", place)
+
+
+def test_two_classes_are_judged_at_every_threshold(colours: Path, tmp_path: Path) -> None:
+    network = create_model("googlenet_small", num_classes=2)
+    path = tmp_path / "model.safetensors"
+    save_model(path, network.state_dict(), ModelInfo(network.spec, ("red", "green")))
+    seen: list[tuple[bool, float]] = []
+
+    def observe(dataset: Dataset, index: int, probabilities: Floats) -> None:
+        seen.append((bool(dataset.labels[index] == 1), float(probabilities[1])))
+
+    told = evaluate(path, colours, observe=observe).to_json()["binary"]
+    positive, scores = map(list, zip(*seen, strict=True))
+    assert told == {
+        "positive": "green",
+        "roc_auc": pytest.approx(roc_auc_score(positive, scores)),
+        "average_precision": pytest.approx(average_precision_score(positive, scores)),
+    }
+
+
+def test_pictures_that_were_trained_on_are_told(colours: Path, tmp_path: Path) -> None:
+    network = create_model("googlenet_small", num_classes=2)
+    digest = open_data(colours).splits["train"].digest()
+    path = tmp_path / "model.safetensors"
+    info = ModelInfo(network.spec, ("green", "red"), training={"data": {"train_digest": digest}})
+    save_model(path, network.state_dict(), info)
+    assert not evaluate(path, colours).seen
+    assert evaluate(path, colours, split="train", limit=4).to_json()["seen_in_training"] is True
+    witness = Witness()
+    result = evaluate(path, colours, split="train", limit=4, observe=witness.see)
+    page = write_report(tmp_path / "page", result, witness).read_text("utf-8")
+    assert "trained on just these pictures" in page
+    assert "ROC" in page and (tmp_path / "page" / "curves.png").stat().st_size > 1000
+    told = run("evaluate", str(path), str(colours), "--split", "train", "--limit", "4").stdout
+    assert "the model was trained on just these pictures" in told
+    assert "area under ROC" in told
