@@ -38,6 +38,7 @@ from inception.weights.model_file import KEY, read_info
 
 OURS = "inception serve"
 LIT = "LitServe"
+PATIENCE_S = 30  # an answer that takes longer counts as broken
 FORM = "multipart/form-data; boundary=xyz"
 
 
@@ -82,8 +83,9 @@ def load(port: int, bodies: Sequence[bytes], clients: int, *, seconds: float = 1
         while time.perf_counter() < end and next(turns, None) is not None:
             began = time.perf_counter()
             try:
-                status, again = await post(reader, writer, next(bodies))
-            except (OSError, asyncio.IncompleteReadError):
+                async with asyncio.timeout(PATIENCE_S):
+                    status, again = await post(reader, writer, next(bodies))
+            except (OSError, asyncio.IncompleteReadError):  # too late is an OSError too
                 told.broken += 1
                 reader, writer = await asyncio.open_connection("127.0.0.1", port)
                 continue
