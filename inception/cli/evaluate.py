@@ -37,6 +37,9 @@ MOST_CLASSES = 20  # in the printed confusion matrix
 SEEN = ("all", "train")  # splits that hold pictures which were learnt from
 TRAINED_ON = "the model was trained on just these pictures: no measure of new ones"
 SEEN_WARNING = "a model trained on these pictures has seen them: no measure of new ones"
+CompareOption = Annotated[
+    bool, typer.Option("--compare", help="Two models against each other instead of together.")
+]
 GridOption = Annotated[bool, typer.Option("--grid", help="1 and all models × 1, 10, 144 crops.")]
 ModelsArgument = Annotated[
     list[str],
@@ -79,6 +82,7 @@ def evaluate(
     arguments: ModelsArgument,
     crops: CropsOption = 1,
     grid: GridOption = False,
+    compare: CompareOption = False,
     split: SplitOption = None,
     limit: LimitOption = None,
     engine: EngineOption = "auto",
@@ -103,7 +107,11 @@ def evaluate(
     page = report is not None
     stops = exit_confidence is not None
     _check_options(models, grid, crops, csv or plot, page, calibrate, stops)
+    if compare and (len(models) != 2 or grid or stops or page or calibrate):
+        raise InputError("--compare is of two models: evaluate A B DATA --compare, and --crops")
     how = Request(split, limit, engine, device, batch_size, threads, max_unreadable)
+    if compare:
+        return _compare(models, data, how, crops, json, quiet=quiet)
     if exit_confidence is not None:
         shown: dict[str, Any] = {"json": json, "csv": csv, "plot": plot, "quiet": quiet}
         return measure_exits(models[0], data, exit_confidence, how, **shown)
@@ -134,6 +142,28 @@ def _measure(
             return evaluate_grid(models, data, asked)
         observe = witness.see if witness else no_observer
         return evaluate_request(models, data, asked, crops=crops, observe=observe)
+
+
+def _compare(
+    models: list[str], data: str, how: Request, crops: int, json: str | None, *, quiet: bool
+) -> None:
+    from inception.cli.output import percent, write_json
+    from inception.evaluation.comparison import compare
+
+    with watched(how, quiet=quiet) as asked:
+        told = compare(models[0], models[1], data, asked, crops=crops)
+    write_json(told.to_json(), json)
+    if json == "-":
+        return
+    for name, result in zip(models, (told.first, told.second), strict=True):
+        low, high = (100 * end for end in result.interval)
+        say(f"{name}: top-1 {percent(result.top1_accuracy)} ({low:.1f} to {high:.1f})")
+    say(
+        f"right alone: {told.only_first:,} the first, {told.only_second:,} the second; both "
+        f"{told.both:,}, neither {told.neither:,}",
+        f"p = {told.p_value:.3g} (McNemar): "
+        + ("they differ" if told.surely_different else "the difference may be chance"),
+    )
 
 
 def _write_report(
