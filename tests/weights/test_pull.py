@@ -242,7 +242,7 @@ HALF = {"channel_order": "rgb", "mean": (127.5,) * 3, "std": (127.5,) * 3}
         ("*.keras_in1k", HALF | {"size": 299}),
         ("googlenet_tv.*", HALF | {"resize": "short_side", "resized": 256, "size": 224}),
         ("inception_v3_tv.tv_in1k", HALF | {"resized": 342, "size": 299}),
-        ("inception_v[34]*.timm_*", HALF | {"interpolation": "bicubic", "crop": 0.875}),
+        ("inception_v[34]*.timm_*", HALF | {"interpolation": "bicubic", "resized": 341}),
         ("inception_resnet_v2.timm_*", HALF | {"interpolation": "bicubic", "crop": 0.8975}),
         ("xception_timm.*", HALF | {"interpolation": "bicubic", "resized": 333}),
         ("inception_v3_fid.*", {"mean": (128.0,) * 3, "std": (128.0,) * 3, "size": 299}),

@@ -206,10 +206,11 @@ BN_INCEPTION = {
     "classifier.logits": "last_linear",
 }
 
-TIMM_PIXELS = replace(SLIM_PIXELS, resize="short_side", interpolation="bicubic")
+CROP_875 = 299 / 341  # timm, and Cadene's before it, round 299 / 0.875 down
+TIMM_PIXELS = replace(SLIM_PIXELS, resize="short_side", interpolation="bicubic", crop=CROP_875)
 CROP_8975 = replace(TIMM_PIXELS, crop=0.8975)
 CADENE_PIXELS = replace(TIMM_PIXELS, interpolation="bilinear")
-GLUON_PIXELS = Preprocessing(299, interpolation="bicubic")
+GLUON_PIXELS = Preprocessing(299, interpolation="bicubic", crop=CROP_875)
 CAFFE_PIXELS = Preprocessing(channel_order="bgr", mean=(104.0, 117.0, 128.0), std=(1.0,) * 3)
 
 IMPORTERS = (

@@ -340,3 +340,22 @@ def test_the_fid_network_keeps_or_drops_its_outputs_beside_1000(tmp_path: Path) 
     name = "classifier.logits.linear.weight"
     assert torch.equal(dropped.weights[name], kept.weights[name][1:1001])
     assert "tench" not in dropped.info.classes  # these outputs have an order of their own
+
+
+@pytest.mark.parametrize(
+    ("dialect", "network", "tag"),
+    [
+        ("timm", "inception_v3_tv", "inception_v3.tf_in1k"),
+        ("gluon", "inception_v3_tv", "inception_v3.gluon_in1k"),
+        ("timm", "inception_v4", "inception_v4.tf_in1k"),
+        ("timm", "inception_resnet_v2", "inception_resnet_v2.tf_in1k"),
+        ("timm", "xception_timm", "legacy_xception.tf_in1k"),
+    ],
+)
+def test_pictures_are_resized_as_timm_resizes_them(dialect: str, network: str, tag: str) -> None:
+    import timm  # after torchvision, which it imports
+
+    config = timm.get_pretrained_cfg(tag)
+    (own,) = [i for i in IMPORTERS if (i.dialect, i.model) == (dialect, network)]
+    assert own.preprocessing is not None
+    assert own.preprocessing.resized == math.floor(config.input_size[-1] / config.crop_pct)
