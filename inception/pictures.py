@@ -67,7 +67,7 @@ def check_paths(paths: Iterable[str]) -> None:
         check_not_compressed(first)
 
 
-def named(pictures: Iterable[One]) -> Iterator[Item]:
+def named(pictures: Iterable[One | Item]) -> Iterator[Item]:
     """The pictures; places without any wait for the first picture, and are an error without one."""
     empty: list[tuple[str, InputError]] | None = []
     for path, found in _found(pictures):
@@ -82,10 +82,12 @@ def named(pictures: Iterable[One]) -> Iterator[Item]:
         raise empty[0][1]
 
 
-def _found(pictures: Iterable[One]) -> Iterator[tuple[str, Any]]:
+def _found(pictures: Iterable[One | Item]) -> Iterator[tuple[str, Any]]:
     for number, picture in enumerate(pictures):
         name = f"picture {number}"
-        if isinstance(picture, str | Path):
+        if isinstance(picture, Item):  # found already
+            yield picture.path, picture.source
+        elif isinstance(picture, str | Path):
             yield from _found_at(str(picture))
         elif isinstance(picture, bytes | Image.Image):
             yield name, picture

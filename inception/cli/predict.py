@@ -5,11 +5,12 @@ from __future__ import annotations
 import codecs
 import os
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO, Protocol, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Protocol, TextIO
 
 import typer
 
@@ -26,11 +27,13 @@ from inception.cli.output import (
     ThreadsOption,
     say,
 )
-from inception.text import csv_line, encoding, json_text
+from inception.text import csv_line, encoding, json_text, shown
 
 if TYPE_CHECKING:
+    from inception.pictures import Item
     from inception.predictor import Prediction
 
+LONGEST_STEM = 100  # letters of a picture's name in that of the one with its label
 WEIGHTS = {  # endings of other programs' models
     *(".bin", ".caffemodel", ".ckpt", ".h5", ".hdf5", ".index", ".keras", ".meta", ".npz"),
     *(".pb", ".pickle", ".pkl", ".pt", ".pth", ".t7", ".tflite"),
@@ -52,6 +55,21 @@ CsvOption = Annotated[
     ),
 ]
 
+LinesOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE", help="Write JSON lines; - prints only those.", rich_help_panel=OUTPUT
+    ),
+]
+SaveOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Write each picture there with its label drawn above it.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
 
 def predict(
     arguments: Annotated[
@@ -70,12 +88,8 @@ def predict(
     batch_size: BatchOption = 32,
     fast_decode: FastDecodeOption = False,
     csv_file: CsvOption = None,
-    json: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="Write JSON lines; - prints only those.", rich_help_panel=OUTPUT
-        ),
-    ] = None,
+    json: LinesOption = None,
+    save: SaveOption = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     max_pixels: MaxPixelsOption = None,
@@ -102,7 +116,12 @@ def predict(
             writers.append(_JsonWriter(_opened(json, files)))
         if "-" not in (csv_file, json) and not quiet:
             writers.append(_TableWriter(predictor.classes))
-        done, unreadable = _write(predictor.stream(_pictures(paths), top=top), writers)
+        pictures: Iterator[Any] = _pictures(paths)
+        if save is not None:
+            saving = _PictureWriter(save)
+            pictures = saving.watched(pictures)
+            writers.append(saving)
+        done, unreadable = _write(predictor.stream(pictures, top=top), writers)
     if exit_confidence is not None and not quiet:
         print_answered(predictor.engine)
     if unreadable:
@@ -225,6 +244,38 @@ class _TableWriter:
         rest = ", ".join(f"{t.label} {100 * t.probability:.1f} %" for t in others)
         line = f"{best.label:<{self.width}} {100 * best.probability:5.1f} %  {prediction.path}"
         say(f"{line}  ({rest})" if rest else line)
+
+
+class _PictureWriter:
+    """Pictures with their labels, JPEG files in a folder: each is read again, so none is kept."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.number = folder, 0
+        self.waiting: deque[Item] = deque()
+
+    def watched(self, pictures: Iterable[str]) -> Iterator[Item]:
+        """Remembers what goes to the network, until its answer comes, in the same order."""
+        from inception.pictures import named
+
+        for item in named(pictures):
+            self.waiting.append(item)
+            yield item
+
+    def write(self, prediction: Prediction) -> None:
+        from PIL import Image
+
+        from inception.drawing import captioned
+        from inception.files import replacing
+        from inception.pictures import read
+
+        item, self.number = self.waiting.popleft(), self.number + 1
+        if prediction.error is not None:
+            return
+        best, *others = (f"{t.label} {100 * t.probability:.1f} %" for t in prediction.top)
+        made = captioned(read(item), *map(shown, [best, *([", ".join(others)] if others else [])]))
+        stem = Path(item.path).stem[:LONGEST_STEM]
+        with replacing(self.folder / f"{self.number:05d}-{stem}.jpg") as beside:
+            Image.fromarray(made).save(beside, "JPEG", quality=92)
 
 
 class _JsonWriter:

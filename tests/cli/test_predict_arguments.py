@@ -2,10 +2,13 @@
 
 import io
 import os
+import tarfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import fails, run
+from conftest import colour_picture
 from PIL import Image
 
 from inception.cli.predict import WEIGHTS, listed
@@ -80,3 +83,24 @@ def test_a_list_comes_from_any_machine(encoding: str, end: str) -> None:
 def test_a_list_keeps_bytes_that_are_no_utf8_and_may_be_empty() -> None:
     assert list(listed(io.BytesIO(b"caf\xe9.jpg"))) == [os.fsdecode(b"caf\xe9.jpg")]
     assert list(listed(io.BytesIO(b""))) == []
+
+
+def test_pictures_are_saved_with_their_labels(tmp_path: Path) -> None:
+    """From folders and tars alike, in order; what cannot be read leaves its number out."""
+    place, out = tmp_path / "in", tmp_path / "out" / "shown"
+    place.mkdir()
+    for number in range(2):
+        colour_picture((200, 60, 60), number, 60).save(place / f"{number}.png")
+    (place / "1a.png").write_bytes(b"no picture")
+    with tarfile.open(tmp_path / "more.tar", "w") as tar:
+        tar.add(place / "0.png", "deep/a photo.png")
+    done = run("predict", str(place), str(tmp_path / "more.tar"), "--save", str(out))
+    assert done.returncode == 1 and "1 of 4 pictures" in done.stderr
+    assert sorted(p.name for p in out.iterdir()) == [
+        "00001-0.jpg", "00002-1.jpg", "00004-a photo.jpg",
+    ]  # fmt: skip
+    for path in out.iterdir():
+        with Image.open(path) as made:
+            assert made.height > 60 and made.width >= 60
+            corner = np.asarray(made.convert("RGB"), int)[-30, made.width // 2]
+        assert abs(corner - (200, 60, 60)).max() < 70
