@@ -27,6 +27,7 @@ ROWS = [  # DESIGN §1: a part may import the rows above it and what stands to i
     ["training", "explanation"],
     ["detection", "search", "cluster", "serving", "reproduce"],
     ["cli"],
+    ["__main__"],
 ]
 NEVER = {("data", "models")}  # neighbours that do not know each other
 PLACE = {part: (row, column) for row, parts in enumerate(ROWS) for column, part in enumerate(parts)}
