@@ -134,7 +134,8 @@ def _measure(
     quiet: bool,
 ) -> Evaluation | Grid:
     """The grid where there is no number of crops."""
-    from inception.evaluation.evaluate import evaluate_request, no_observer
+    from inception.evaluation.counting import no_observer
+    from inception.evaluation.evaluate import evaluate_request
     from inception.evaluation.grid import evaluate_grid
 
     with watched(how, quiet=quiet) as asked:

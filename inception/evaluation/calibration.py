@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from inception.data.images import Picture, UnreadableImageError
 from inception.errors import InputError
-from inception.evaluation.evaluate import check_unreadable
+from inception.evaluation.counting import check_unreadable
 from inception.evaluation.metrics import Floats, Labels, calibration_bins
 from inception.evaluation.request import Request
 from inception.models.exits import CLASSIFIER, exit_names

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from inception.data.datasets import Dataset
-from inception.data.images import UnreadableImageError
-from inception.errors import InputError
+from inception.evaluation.counting import (
+    Cell,
+    Counted,
+    Observer,
+    count_cells,
+    engine_names,
+    no_observer,
+    tally_cells,
+    together,
+)
 from inception.evaluation.ensemble import Models, find_ensemble
 from inception.evaluation.metrics import Labels, Tally
 from inception.evaluation.request import MAX_UNREADABLE, Progress, Request, no_progress
@@ -27,21 +35,8 @@ from inception.evaluation.scores import (
 )
 from inception.preprocessing import Preprocessing
 from inception.runtime import Engine, Floats
-from inception.runtime.pipeline import Member, Opinions, ask, check_finite
+from inception.runtime.pipeline import Member
 from inception.weights.model_file import ModelInfo
-
-Observer = Callable[[Dataset, int, Floats], None]  # a picture and its ``[classes]`` probabilities
-
-
-def no_observer(dataset: Dataset, index: int, probabilities: Floats) -> None:
-    """Looks away."""
-
-
-class Cell(NamedTuple):
-    """One way of asking: the first so many models, and how many crops of each picture."""
-
-    models: int
-    crops: int
 
 
 @dataclass(frozen=True)
@@ -253,6 +248,39 @@ def evaluate_engine(
     return evaluate_members([Member(engine, preprocessing)], dataset, models, how, crops=crops)
 
 
+def evaluate_share(
+    engine: Engine,
+    dataset: Dataset,
+    preprocessing: Preprocessing,
+    rows: Sequence[int],
+    *,
+    models: Sequence[str],
+    threads: int | None = None,
+    progress: Progress = no_progress,
+) -> Counted:
+    """The part of ``evaluate_engine`` that looks at these pictures; ``conclude`` is the rest."""
+    how = Request(threads=threads, progress=progress)
+    return count_cells([Member(engine, preprocessing)], dataset, rows, models, [Cell(1, 1)], how)
+
+
+def conclude(
+    shares: Sequence[Counted],
+    dataset: Dataset,
+    *,
+    models: Sequence[str],
+    engine: str,
+    seconds: float,
+    max_unreadable: float = MAX_UNREADABLE,
+) -> Evaluation:
+    """What shares of a set that hold each picture once come to.
+
+    Raises:
+        InputError: too many pictures are unreadable.
+    """
+    tallies, unreadable = together(shares, dataset, max_unreadable)
+    return _evaluation(tallies, unreadable, dataset, models, engine, seconds)
+
+
 def evaluate_members(
     members: Sequence[Member],
     dataset: Dataset,
@@ -264,11 +292,24 @@ def evaluate_members(
 ) -> Evaluation:
     """As ``evaluate``, with models and data open; ``models`` are the members' names."""
     began = time.perf_counter()
-    cell = Cell(len(members), crops)
+    cells = [Cell(len(members), crops)]
     pairs = _Pairs(observe) if len(dataset.classes) == 2 else None
     watching = pairs.see if pairs else observe
-    tallies, unreadable = tally_cells(members, dataset, models, [cell], how, watching)
-    tally = tallies[cell]
+    tallies, unreadable = tally_cells(members, dataset, models, cells, how, watching)
+    seconds, engine = time.perf_counter() - began, engine_names(members)
+    evaluation = _evaluation(tallies, unreadable, dataset, models, engine, seconds)
+    return replace(evaluation, binary=pairs.told() if pairs else None)
+
+
+def _evaluation(
+    tallies: Mapping[Cell, Tally],
+    unreadable: tuple[tuple[str, str], ...],
+    dataset: Dataset,
+    models: Sequence[str],
+    engine: str,
+    seconds: float,
+) -> Evaluation:
+    [(cell, tally)] = tallies.items()
     return Evaluation(
         classes=dataset.classes,
         images=tally.images,
@@ -277,77 +318,9 @@ def evaluate_members(
         loss=tally.loss,
         confusion=tally.confusion,
         unreadable=unreadable,
-        crops=crops,
+        crops=cell.crops,
         models=tuple(models),
         split=dataset.name,
-        engine=engine_names(members),
-        seconds=time.perf_counter() - began,
-        binary=pairs.told() if pairs else None,
+        engine=engine,
+        seconds=seconds,
     )
-
-
-def tally_cells(
-    members: Sequence[Member],
-    dataset: Dataset,
-    models: Sequence[str],
-    cells: Sequence[Cell],
-    how: Request,
-    observe: Observer = no_observer,
-) -> tuple[dict[Cell, Tally], tuple[tuple[str, str], ...]]:
-    """Counts for each cell, from one pass over the pictures; and the unreadable ones.
-
-    A picture's crops run through a network once, whatever the number of cells that use them.
-
-    Raises:
-        InputError: crops of that number are not defined, too many unreadable, or an answer of one
-            of the ``models`` that is no number.
-    """
-    counts = list(dict.fromkeys(cell.crops for cell in cells))
-    tallies = {cell: Tally(len(dataset.classes)) for cell in cells}
-    unreadable: list[tuple[str, str]] = []
-    told = ask(
-        members,
-        range(len(dataset)),
-        dataset.read,
-        counts=counts,
-        batch_size=how.batch_size,
-        threads=how.threads,
-    )
-    for done, (index, opinions) in enumerate(told, start=1):
-        if isinstance(opinions, UnreadableImageError):
-            unreadable.append((dataset.path(index), opinions.reason))
-        else:
-            for name, told_by in zip(models, opinions.probabilities, strict=True):
-                check_finite(told_by, name, dataset.path(index))
-            together = _add(tallies, counts, opinions, int(dataset.labels[index]))
-            observe(dataset, index, together)
-        how.progress(done, len(dataset))
-    check_unreadable(len(unreadable), len(dataset), unreadable, how.max_unreadable)
-    return tallies, tuple(unreadable)
-
-
-def _add(
-    tallies: Mapping[Cell, Tally], counts: Sequence[int], opinions: Opinions, label: int
-) -> Floats:
-    """Counts the picture in every cell; gives the probabilities of the last."""
-    for cell, tally in tallies.items():
-        column = counts.index(cell.crops)
-        together: Floats = opinions.probabilities[: cell.models, column].mean(axis=0)
-        seconds = float(opinions.seconds[: cell.models, column].sum())
-        tally.add(together, label, seconds)
-    return together
-
-
-def engine_names(members: Sequence[Member]) -> str:
-    """The members' engines, each once."""
-    return ", ".join(dict.fromkeys(member.engine.name for member in members))
-
-
-def check_unreadable(count: int, total: int, paths: Sequence[tuple[str, str]], most: float) -> None:
-    """Raises ``InputError`` where more than the share ``most`` of the pictures is unreadable."""
-    if count and (count > most * total or count == total):
-        name, reason = paths[0]
-        raise InputError(
-            f"{count} of {total} pictures cannot be read, more than --max-unreadable {most:g}; "
-            f"the first: {name}: {reason}"
-        )

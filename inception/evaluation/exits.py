@@ -16,7 +16,7 @@ from inception.data.crops import views
 from inception.data.datasets import Dataset
 from inception.data.images import Picture, UnreadableImageError
 from inception.data.loading import ordered_map
-from inception.evaluation.evaluate import check_unreadable
+from inception.evaluation.counting import check_unreadable
 from inception.evaluation.request import Request
 from inception.machine import available_cores
 from inception.models.exits import exit_costs

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from inception.evaluation.counting import Cell, engine_names, tally_cells
 from inception.evaluation.ensemble import Models, find_ensemble
-from inception.evaluation.evaluate import Cell, engine_names, tally_cells
 from inception.evaluation.metrics import Tally
 from inception.evaluation.request import Request
 from inception.models.cost import cost

@@ -1,5 +1,7 @@
 """Metrics of probabilities against labels, in numpy."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np
@@ -95,6 +97,15 @@ class Tally:
         self.confusion[label, scores.argmax()] += 1
         self.images += 1
         self.seconds += seconds
+
+    def merge(self, other: Tally) -> None:
+        """Counts what another has counted, of the same classes."""
+        self.images += other.images
+        self.confusion += other.confusion
+        self.seconds += other.seconds
+        self._loss += other._loss
+        for k in self._right:
+            self._right[k] += other._right[k]
 
     def accuracy(self, k: int) -> float:
         """Share of the pictures whose label was among the ``k``, 1 or 5, likeliest."""

@@ -19,7 +19,8 @@ from inception import machine
 from inception.data.datasets import Dataset
 from inception.data.loading import Batch, epoch_plan, steps_per_epoch, training_batches
 from inception.errors import InputError
-from inception.evaluation.evaluate import Evaluation, check_unreadable, evaluate_engine
+from inception.evaluation.counting import check_unreadable
+from inception.evaluation.evaluate import Evaluation, evaluate_engine
 from inception.models.network import InceptionNet, Normalise
 from inception.runtime.torch_engine import TorchEngine
 from inception.training.checkpoint import State, load_checkpoint, save_checkpoint

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from inception.data.loading import epoch_plan, steps_per_epoch
-from inception.evaluation.evaluate import Evaluation, check_unreadable, evaluate_engine
+from inception.evaluation.counting import check_unreadable
+from inception.evaluation.evaluate import Evaluation, evaluate_engine
 from inception.evaluation.metrics import log_loss, top_k_accuracy
 from inception.models.network import InceptionNet
 from inception.runtime.torch_engine import TorchEngine
