@@ -19,7 +19,7 @@ from inception.cli.explain import explain
 from inception.cli.export import export
 from inception.cli.grouped import GroupedCommand
 from inception.cli.models import compare, models
-from inception.cli.output import INTERRUPTED, give_up_output, say
+from inception.cli.output import FAILED, INTERRUPTED, give_up_output, say
 from inception.cli.predict import predict
 from inception.cli.recipes import recipes
 from inception.cli.reproduce import reproduce
@@ -110,4 +110,4 @@ def _fail(message: str) -> int:
     line = shown(" ".join(message.split()))
     if line:
         print(f"inception: {line}", file=sys.stderr)
-    return 2
+    return FAILED

@@ -22,7 +22,7 @@ def ablations(
     from inception.files import write_text
     from inception.reproduce.ablations import markdown, run_ablations
     from inception.text import csv_text
-    from inception.training.loop import Interrupted
+    from inception.training.group import Interrupted
 
     out = out or OUT
     printing = json != "-" and not quiet

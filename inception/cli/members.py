@@ -16,6 +16,7 @@ from inception.errors import InputError, command
 if TYPE_CHECKING:
     from inception.training.config import TrainConfig
     from inception.training.ensemble import EnsembleSummary, Members
+    from inception.training.group import Group
 
 MembersOption = Annotated[
     int,
@@ -79,28 +80,28 @@ class Asked:
 
 
 def train_members(
-    asked: Asked, members: Members | None, json: str | None, *, printing: bool
+    asked: Asked, members: Members | None, json: str | None, group: Group, *, printing: bool
 ) -> int:
     """Trains them, or goes on with them, and prints what each gave."""
     from inception.cli.output import INTERRUPTED, write_json
     from inception.cli.run_printer import RunPrinter
     from inception.training.ensemble import resume_ensemble, train_ensemble
     from inception.training.folder import new_folder_name
-    from inception.training.loop import Interrupted
-    from inception.training.run import is_main_process
+    from inception.training.group import Interrupted
 
+    printing = printing and group.leads
     printer = RunPrinter(printing)
 
     def begins(number: int, of: int) -> None:
         printer.restart()
-        if printing and is_main_process():
+        if printing:
             say("", f"member {number} of {of}")
 
     told: dict[str, Any] = {
         "begins": begins, "reports": printer.reports(), "started": printer.started,
     }  # fmt: skip
     data, config = asked.data, asked.config
-    folder = asked.resume or asked.out or new_folder_name("ensemble", data)
+    folder = group.first(lambda: asked.resume or asked.out or new_folder_name("ensemble", data))
     try:
         with printer:
             if config is None or members is None:
@@ -110,10 +111,11 @@ def train_members(
             else:
                 summary = train_ensemble(data, config, members, out=folder, **told)
     except Interrupted:
-        go_on = command("train", "--resume", folder)
-        say(f"interrupted and saved; go on with: {go_on}", err=True)
+        if group.leads:
+            go_on = command("train", "--resume", folder)
+            say(f"interrupted and saved; go on with: {go_on}", err=True)
         return INTERRUPTED
-    if is_main_process():
+    if group.leads:
         write_json(summary.to_json(), json)
         if json != "-":
             _print(summary)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
     from rich.table import Table
 
+FAILED = 2  # exit status of a caller's mistake
 INTERRUPTED = 130  # exit status of what a signal stopped
 
 JsonOption = Annotated[

@@ -133,7 +133,7 @@ def _run(card: Card, place: Path, options: dict[str, Any], printing: bool) -> Ou
     """The outcome, or None where a training was interrupted."""
     from inception.cli.run_printer import RunPrinter
     from inception.reproduce.cards import run_card
-    from inception.training.loop import Interrupted
+    from inception.training.group import Interrupted
 
     printer = RunPrinter(printing)
     try:

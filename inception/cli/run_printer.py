@@ -85,7 +85,8 @@ class RunPrinter:
         how = f"{length}, batch {c.batch_size}, {c.optimiser} {c.schedule} {c.lr:g}"
         if c.head == "knn":
             how = f"nothing trained, features compared, {c.neighbours} nearest"
-        self._print(f"{how}, {c.precision} on {c.device}; run folder {self.folder}")
+        where = f"{_processes(start.processes)}, " if start.processes > 1 else ""
+        self._print(f"{how}, {where}{c.precision} on {c.device}; run folder {self.folder}")
         for line in _changes(spec):
             self._print(f"changed: {line}")
         for note in start.train.notes:
@@ -187,12 +188,21 @@ def _resumed(start: RunStart, epochs: int) -> list[str]:
         again = command("train", start.data, "--init", start.folder)
         ended = f"it had ended already; for more epochs: {again}"
         lines.append(ended if epoch >= epochs else f"resumed at epoch {epoch + 1}, step {step}")
+    if start.processes_before not in (None, start.processes):
+        lines.append(
+            f"{_processes(start.processes)} (was {start.processes_before}): from here on batches "
+            "are shared otherwise, which dropout, mixup and batch norm see"
+        )
     if start.moved:
         lines.append(
             f"moved: {', '.join(start.moved)}; from here on its weights may differ in their last "
             "bits from those of a run that stayed"
         )
     return lines
+
+
+def _processes(count: int) -> str:
+    return "1 process" if count == 1 else f"{count} processes"
 
 
 def _changes(spec: Spec) -> list[str]:

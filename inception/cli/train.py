@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,7 @@ from inception.cli.members import (
     train_members,
 )
 from inception.cli.output import (
+    FAILED,
     INTERRUPTED,
     JsonOption,
     MaxPixelsOption,
@@ -30,6 +32,7 @@ from inception.errors import InputError, command
 
 if TYPE_CHECKING:
     from inception.training.config import TrainConfig
+    from inception.training.group import Group
     from inception.training.run import RunSummary
 
 TextSetting = Annotated[str | None, typer.Option()]
@@ -126,14 +129,29 @@ def train(
     options |= {"members": plan and members, "config": config}
     asked = _asked(data, options, settings, out, resume)
     if plan or is_ensemble(resume):
-        return train_members(asked, plan, json, printing=printing)
+        return together(lambda group: train_members(asked, plan, json, group, printing=printing))
     return trained(asked, json, printing=printing)
 
 
 def trained(asked: Asked, json: str | None = None, *, printing: bool = True) -> int:
     """Trains, prints and writes what came out; gives the exit status."""
-    summary = _train(asked, printing=printing)
-    return INTERRUPTED if summary is None else _finish(summary, json)
+
+    def act(group: Group) -> int:
+        summary = _train(asked, group, printing=printing and group.leads)
+        return INTERRUPTED if summary is None else _finish(summary, group, json)
+
+    return together(act)
+
+
+def together(act: Callable[[Group], int]) -> int:
+    """The exit status of all processes launched together; one of them tells what went wrong."""
+    from inception.training.group import Elsewhere, joined
+
+    try:
+        with joined() as group:
+            return act(group)
+    except Elsewhere:
+        return FAILED
 
 
 def _asked(
@@ -187,21 +205,20 @@ def _machine(given: dict[str, Any], settings: list[str], resume: str) -> dict[st
     return asked
 
 
-def _finish(summary: RunSummary, json: str | None) -> int:
+def _finish(summary: RunSummary, group: Group, json: str | None) -> int:
     from inception.cli.output import write_json
-    from inception.training.run import is_main_process
 
-    if is_main_process():
+    if group.leads:
         write_json(summary.to_json(), json)
         if json != "-":
             _print_summary(summary)
     return 0
 
 
-def _train(asked: Asked, *, printing: bool) -> RunSummary | None:
+def _train(asked: Asked, group: Group, *, printing: bool) -> RunSummary | None:
     """The run's summary, or None where it was interrupted."""
     from inception.cli.run_printer import RunPrinter
-    from inception.training.loop import Interrupted
+    from inception.training.group import Interrupted
     from inception.training.run import train
 
     printer = RunPrinter(printing)
@@ -217,8 +234,9 @@ def _train(asked: Asked, *, printing: bool) -> RunSummary | None:
                 started=printer.started,
             )
     except Interrupted:
-        go_on = command("train", "--resume", printer.folder)
-        say(f"interrupted and saved; go on with: {go_on}", err=True)
+        if group.leads:
+            go_on = command("train", "--resume", printer.folder)
+            say(f"interrupted and saved; go on with: {go_on}", err=True)
         return None
 
 

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import torch
 
 from inception.errors import InputError, unknown
-from inception.machine import available_cores
 from inception.models import create_model, get_spec
 from inception.models.build import build_empty
 from inception.models.check import check
@@ -22,6 +21,7 @@ from inception.models.variants import wider, with_aux_heads, with_dropout, with_
 from inception.prediction import find_model
 from inception.runtime.torch_engine import pick_device
 from inception.training.config import TrainConfig
+from inception.training.group import local_cores
 from inception.training.heads import FIRST_SCALE, level_rows
 from inception.weights.model_file import Transplant, load_weights, read_info, transplant
 
@@ -167,7 +167,7 @@ def resolve(config: TrainConfig) -> TrainConfig:
     precision = config.precision
     if precision == "auto":
         precision = "bf16" if has_bf16(device) else "fp32"
-    threads = config.threads or available_cores()
+    threads = config.threads or local_cores()
     return replace(config, device=device.type, precision=precision, threads=threads)
 
 

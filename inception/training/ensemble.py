@@ -14,8 +14,9 @@ from inception.files import write_text
 from inception.prediction import ENSEMBLE as PLAN
 from inception.training.config import TrainConfig
 from inception.training.folder import CONFIG
+from inception.training.group import joined
 from inception.training.loop import Reports
-from inception.training.run import RunStart, RunSummary, is_main_process, train
+from inception.training.run import RunStart, RunSummary, train
 
 
 @dataclass(frozen=True)
@@ -83,12 +84,16 @@ def train_ensemble(
         Interrupted: ``resume_ensemble`` goes on.
     """
     folder = Path(out)
-    if (folder / PLAN).exists():
-        go_on = command("train", "--resume", folder)
-        raise InputError(f"{folder} holds an ensemble already: `{go_on}` goes on with it")
-    configs = members.configs(config)
-    _write(folder, str(Path(data).resolve()), configs, [])
-    return resume_ensemble(folder, begins=begins, reports=reports, started=started)
+
+    def begin() -> None:
+        if (folder / PLAN).exists():
+            go_on = command("train", "--resume", folder)
+            raise InputError(f"{folder} holds an ensemble already: `{go_on}` goes on with it")
+        _write(folder, str(Path(data).resolve()), members.configs(config), [])
+
+    with joined() as group:
+        group.first(begin)
+        return resume_ensemble(folder, begins=begins, reports=reports, started=started)
 
 
 def is_ensemble(folder: str | Path) -> bool:
@@ -114,36 +119,38 @@ def resume_ensemble(
         Interrupted: as ``train``.
     """
     folder = Path(folder)
-    place, configs, finished = _read(folder)
-    place = place if data is None else str(data)
-    for number, config in enumerate(configs[len(finished) :], start=len(finished) + 1):
-        begins(number, len(configs))
-        member = folder / f"member-{number}"
-        begun = (member / CONFIG).exists()
-        summary = train(
-            place,
-            config if begun else replace(config, **machine),
-            out=member,
-            resume=member if begun else None,
-            machine=machine if begun else {},
-            reports=reports,
-            started=started,
-        )
-        finished.append(summary)
-        _write(folder, place, configs, finished)
+    with joined() as group:
+        place, configs, finished = group.first(lambda: _read(folder))
+        place = place if data is None else str(data)
+        for number, config in enumerate(configs[len(finished) :], start=len(finished) + 1):
+            if group.leads:
+                begins(number, len(configs))
+            member = folder / f"member-{number}"
+            begun = group.first((member / CONFIG).exists)
+            summary = train(
+                place,
+                config if begun else replace(config, **machine),
+                out=member,
+                resume=member if begun else None,
+                machine=machine if begun else {},
+                reports=reports,
+                started=started,
+            )
+            finished.append(summary)
+            if group.leads:
+                _write(folder, place, configs, finished)
     return EnsembleSummary(folder, place, tuple(finished))
 
 
 def _write(
     folder: Path, data: str, configs: Sequence[TrainConfig], finished: Sequence[RunSummary]
 ) -> None:
-    if is_main_process():
-        values = {
-            "data": data,
-            "members": [config.to_json() for config in configs],
-            "finished": [summary.to_json() for summary in finished],
-        }
-        write_text(folder / PLAN, json.dumps(values, indent=1, allow_nan=False))
+    values = {
+        "data": data,
+        "members": [config.to_json() for config in configs],
+        "finished": [summary.to_json() for summary in finished],
+    }
+    write_text(folder / PLAN, json.dumps(values, indent=1, allow_nan=False))
 
 
 def _read(folder: Path) -> tuple[str, list[TrainConfig], list[RunSummary]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,6 +24,7 @@ from inception.machine import available_cores
 from inception.models.network import InceptionNet, Normalise
 from inception.models.spec import layers_to_json
 from inception.training.config import TrainConfig
+from inception.training.group import Group
 
 FORMAT = 2
 AT_ONCE = 64  # pictures in one pass through the backbone
@@ -47,19 +49,36 @@ class Features:
 
 
 def cached_features(
-    network: InceptionNet, dataset: Dataset, config: TrainConfig, *, num_views: int
-) -> Features:
+    network: InceptionNet,
+    dataset: Dataset,
+    config: TrainConfig,
+    *,
+    num_views: int,
+    group: Group | None = None,
+) -> Features | None:
     """The backbone's features of each picture: as evaluated, then ``num_views - 1`` augmented.
 
     They are read from the cache where weights, pictures and preparation are the same to the
-    byte; else computed and kept. A cache that was not finished does not count.
+    byte; else computed, a share by each process, and kept by the first, which alone is given them.
+    A cache that was not finished does not count.
     """
-    place = cache_folder() / "features" / _key(network, dataset, config, num_views)
+    group = group or Group()
+    place = group.first(
+        lambda: cache_folder() / "features" / _key(network, dataset, config, num_views)
+    )
     finished = place / "unreadable.json"
-    if not finished.exists():
-        unreadable = _compute(network, dataset, config, num_views, place / "features.npy")
-        write_text(finished, json.dumps(unreadable))
-    unreadable = json.loads(finished.read_text("utf-8"))
+    if not group.first(finished.exists):
+        passes = _passes(network, dataset, config, num_views, group)
+        if group.leads:
+            unreadable = _write(passes, (len(dataset), num_views), place / "features.npy")
+            write_text(finished, json.dumps(unreadable))
+        else:
+            deque(passes, maxlen=0)
+    return _read(place, dataset) if group.leads else None
+
+
+def _read(place: Path, dataset: Dataset) -> Features:
+    unreadable = json.loads((place / "unreadable.json").read_text("utf-8"))
     values = np.load(place / "features.npy", mmap_mode="r", allow_pickle=False)
     readable = np.array([dataset.path(i) not in unreadable for i in range(len(dataset))])
     return Features(values, dataset.labels, unreadable, readable)
@@ -98,31 +117,43 @@ def _content(dataset: Dataset, index: int) -> bytes:
         return b"unreadable"
 
 
-def _compute(
-    network: InceptionNet, dataset: Dataset, config: TrainConfig, num_views: int, path: Path
-) -> dict[str, str]:
+@dataclass(frozen=True)
+class _Pass:
+    """A few pictures' features.
+
+    Attributes:
+        rows: of those that can be read.
+        features: ``[rows, views, features]``; None where there are no such.
+        unreadable: path and reason of the others.
+    """
+
+    rows: npt.NDArray[np.int64]
+    features: npt.NDArray[np.float16] | None
+    unreadable: dict[str, str]
+
+
+def _write(passes: Iterable[_Pass], shape: tuple[int, int], path: Path) -> dict[str, str]:
     """Writes the features; gives path and reason of pictures that cannot be read."""
     unreadable: dict[str, str] = {}
     with replacing(path) as beside:
         out = None
-        for index, features in _passes(network, dataset, config, num_views, unreadable):
+        for each in passes:
+            unreadable |= each.unreadable
+            if each.features is None:
+                continue
             if out is None:
-                shape = (len(dataset), num_views, features.shape[-1])
-                out = np.lib.format.open_memmap(beside, "w+", np.float16, shape)
-            out[index] = features
+                whole = (*shape, each.features.shape[-1])
+                out = np.lib.format.open_memmap(beside, "w+", np.float16, whole)
+            out[each.rows] = each.features
         if out is None:  # no picture at all can be read
-            np.save(beside.open("wb"), np.zeros((len(dataset), num_views, 0), np.float16))
+            np.save(beside.open("wb"), np.zeros((*shape, 0), np.float16))
     return unreadable
 
 
 def _passes(
-    network: InceptionNet,
-    dataset: Dataset,
-    config: TrainConfig,
-    num_views: int,
-    unreadable: dict[str, str],
-) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float16]]]:
-    """Rows and their features ``[rows, views, features]``, a batch at a time."""
+    network: InceptionNet, dataset: Dataset, config: TrainConfig, num_views: int, group: Group
+) -> Iterator[_Pass]:
+    """All processes' passes, each of which goes over every so many blocks of pictures."""
     size = network.image_size
 
     def prepare(index: int) -> tuple[int, Picture | UnreadableImageError]:
@@ -138,15 +169,25 @@ def _passes(
         return index, np.concatenate([plain, *(a[None] for a in augmented)])
 
     threads = config.threads or available_cores()
-    prepared = ordered_map(prepare, range(len(dataset)), threads=threads, ahead=2 * AT_ONCE)
+    blocks = range(0, len(dataset), AT_ONCE)
+    own = (i for start in group.share(blocks) for i in range(len(dataset))[start : start + AT_ONCE])
+    prepared = ordered_map(prepare, own, threads=threads, ahead=2 * AT_ONCE)
     backbone = Backbone(network, config)
-    while batch := list(islice(prepared, AT_ONCE)):
-        good = [(i, p) for i, p in batch if not isinstance(p, UnreadableImageError)]
-        errors = (p for _, p in batch if isinstance(p, UnreadableImageError))
-        unreadable |= {error.name: error.reason for error in errors}
-        if good:
-            features = backbone.run(np.concatenate([p for _, p in good]))
-            yield np.array([i for i, _ in good]), features.reshape(len(good), num_views, -1)
+    for _ in range(0, len(blocks), group.size):
+        yield from group.gather(_pass(backbone, list(islice(prepared, AT_ONCE)), num_views))
+
+
+def _pass(
+    backbone: Backbone, batch: Sequence[tuple[int, Picture | UnreadableImageError]], num_views: int
+) -> _Pass:
+    good = [(i, p) for i, p in batch if not isinstance(p, UnreadableImageError)]
+    errors = (p for _, p in batch if isinstance(p, UnreadableImageError))
+    features = None
+    if good:
+        told = backbone.run(np.concatenate([p for _, p in good]))
+        features = told.reshape(len(good), num_views, -1)
+    rows = np.array([i for i, _ in good], np.int64)
+    return _Pass(rows, features, {error.name: error.reason for error in errors})
 
 
 class Backbone:

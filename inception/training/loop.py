@@ -8,11 +8,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from torch import nn
 
 from inception import machine
@@ -20,22 +19,20 @@ from inception.data.datasets import Dataset
 from inception.data.loading import Batch, epoch_plan, steps_per_epoch, training_batches
 from inception.errors import InputError
 from inception.evaluation.counting import check_unreadable
-from inception.evaluation.evaluate import Evaluation, evaluate_engine
+from inception.evaluation.evaluate import Evaluation
 from inception.models.network import InceptionNet, Normalise
-from inception.runtime.torch_engine import TorchEngine
 from inception.training.checkpoint import State, load_checkpoint, save_checkpoint
 from inception.training.config import TrainConfig
 from inception.training.folder import LAST
+from inception.training.group import Group, Interrupted
 from inception.training.heads import is_cosine, level_rows
 from inception.training.losses import MAIN, losses_by_head, total_loss
 from inception.training.mixing import Mix, draw_mix, mixed
 from inception.training.optimisers import WeightAverage, create_optimiser, rate_at, set_rate
+from inception.training.validation import validate
 
+ALONE = Group()
 MIXING = 0x6D6978  # keeps the draws of mixup and CutMix apart from those of augmentation
-
-
-class Interrupted(Exception):
-    """Someone asked the run to stop; it was saved."""
 
 
 @dataclass(frozen=True)
@@ -66,26 +63,26 @@ class Training:
         val: Dataset,
         *,
         folder: Path,
+        group: Group = ALONE,
         stopping: Callable[[], bool] = lambda: False,
         reports: Reports | None = None,
     ) -> None:
         self.config, self.train_set, self.val_set = config, train, val
         self.last = folder / LAST
-        self.stopping, self.reports = stopping, reports or Reports()
+        self.group, self.stopping, self.reports = group, stopping, reports or Reports()
         self.state = State()
-        self.accelerator = Accelerator(cpu=config.device == "cpu")
+        self.device = torch.device(config.device)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         network.checkpoint_activations = config.checkpoint_activations
         for stage in frozen_stages(network, config):
             network.get_submodule(stage).requires_grad_(False)
-        self.network = network.to(self.accelerator.device)
+        self.network = network.to(self.device)
         self.averaged = copy.deepcopy(self.network)
         self.cosine = is_cosine(network.spec)
-        self.normalise = Normalise(network.spec.preprocessing).to(self.accelerator.device)
+        self.normalise = Normalise(network.spec.preprocessing).to(self.device)
         self.optimiser = create_optimiser(self.network, config)
         self.average = WeightAverage(self.network, self.averaged, config)
-        self.wrapped, self.prepared = self.accelerator.prepare(self.network, self.optimiser)
-        self.least = least_batch(self.network, config, self.accelerator.num_processes)
+        self.least = least_batch(self.network, config)
         self.steps_per_epoch = steps_per_epoch(len(train), config.batch_size, self.least)
         self.total_steps = config.steps or config.epochs * self.steps_per_epoch
         self.epochs = math.ceil(self.total_steps / self.steps_per_epoch)
@@ -105,6 +102,8 @@ class Training:
             Interrupted: ``stopping`` said so; the checkpoint is written.
             InputError: a loss that is not finite, or too many unreadable pictures.
         """
+        for module in self._modules().values():  # processors differ in the last bits they draw
+            self.group.broadcast(list(module.state_dict().values()))
         with machine.torch_threads(self.config.threads):
             while self.state.epoch < self.epochs and not self._out_of_patience():
                 self._train_epoch()
@@ -113,8 +112,8 @@ class Training:
                 yield evaluation, best
 
     def save(self) -> None:
-        """Writes ``last.safetensors``."""
-        if self.accelerator.is_main_process:
+        """Writes ``last.safetensors``, from the first process."""
+        if self.group.leads:
             config = self.config.to_json()
             save_checkpoint(self.last, self.state, config, self._modules(), self.optimiser)
         self._saved_at = time.monotonic()
@@ -142,11 +141,10 @@ class Training:
         return epoch_plan(count, c.batch_size, seed, epoch, least=self.least)[:left]
 
     def _batches(self, plan: list[np.ndarray[Any, Any]]) -> Iterator[Batch]:
-        rank, world = self.accelerator.process_index, self.accelerator.num_processes
         waited = time.perf_counter()
         for batch in training_batches(
             self.train_set,
-            [np.array_split(rows, world)[rank] for rows in plan],
+            [self._share(rows) for rows in plan],
             self.config.augmentation(),
             size=self.config.train_size(self.state.epoch, self.epochs),
             seed=self.config.sampling_seed,
@@ -157,81 +155,108 @@ class Training:
             yield batch
             waited = time.perf_counter()
 
+    def _share(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """This process's part of a batch; nothing where there is too little for all to learn."""
+        parts = max(1, min(self.group.size, len(rows) // self.least))
+        rank = self.group.rank
+        return np.array_split(rows, parts)[rank] if rank < parts else rows[:0]
+
     def _train_step(self, batch: Batch) -> None:
         """One update of the weights and of their average."""
-        step = self._global_step()
-        self._count(batch)
-        if len(batch.labels) >= self._alone:  # the others cannot be read, and are counted
+        step, rank = self._global_step(), self.group.rank
+        shares = self._count(batch)
+        if total := sum(shares):  # else they cannot be read, and are counted
             # Dropout depends on seed, step and process alone, so that a resumed run draws the same
-            rank = self.accelerator.process_index
             torch.manual_seed(_mixed(self.config.sampling_seed, step, rank))
             set_rate(self.optimiser, self._rate(step))
-            self.prepared.zero_grad()
-            self._backward(batch, self._mix(batch, step))
+            self.optimiser.zero_grad()
+            losses = self._backward(batch, self._mix(batch, step), total) if shares[rank] else {}
+            self._add_up(losses, total)
+            self._exchange(shares[rank] / total)
             if self.config.clip_norm is not None:
-                self.accelerator.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
-            self.prepared.step()
+                nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
+            self.optimiser.step()
             self.average.update(step, self.total_steps)
             if self.cosine:
                 level_rows(self.network.classifier)
                 level_rows(self.averaged.classifier)
         self.state.step += 1
 
+    def _count(self, batch: Batch) -> list[int]:
+        """Takes in what was read of a batch; how many pictures each process learns from."""
+        unreadable = [(error.name, error.reason) for error in batch.unreadable]
+        told = self.group.gather((len(batch.labels), unreadable))
+        for read, missed in told:
+            self.state.pictures += read
+            self.state.missed += len(missed)
+            self.state.unreadable |= dict(missed)
+        return [read if read >= self.least else 0 for read, _ in told]
+
     def _mix(self, batch: Batch, step: int) -> Mix | None:
         """Depends, as dropout, on seed, step and process alone."""
         c, (count, size) = self.config, batch.pictures.shape[:2]
-        key = [c.sampling_seed, step, self.accelerator.process_index, MIXING]
-        rng = np.random.default_rng(key)
+        rng = np.random.default_rng([c.sampling_seed, step, self.group.rank, MIXING])
         return draw_mix(count, size, mixup=c.mixup, cutmix=c.cutmix, rng=rng)
 
-    def _backward(self, batch: Batch, mix: Mix | None) -> None:
-        parts = min(self.config.accumulate, len(batch.labels) // self._alone)
-        chunks = np.array_split(np.arange(len(batch.labels)), parts)
-        for rows in chunks[:-1]:
-            with self.accelerator.no_sync(self.wrapped):
-                self._backward_part(batch, rows, mix)
-        self._backward_part(batch, chunks[-1], mix)
+    def _backward(self, batch: Batch, mix: Mix | None, total: int) -> dict[str, float]:
+        """Leaves this share's gradients of the mean over ``total`` pictures; gives its losses."""
+        parts = min(self.config.accumulate, len(batch.labels) // self.least)
+        sums: dict[str, float] = {}
+        for rows in np.array_split(np.arange(len(batch.labels)), parts):
+            for name, value in self._backward_part(batch, rows, mix, total).items():
+                sums[name] = sums.get(name, 0.0) + value * len(rows)
+        return sums
 
-    def _backward_part(self, batch: Batch, rows: np.ndarray[Any, Any], mix: Mix | None) -> None:
-        device = self.accelerator.device
+    def _backward_part(
+        self, batch: Batch, rows: np.ndarray[Any, Any], mix: Mix | None, total: int
+    ) -> dict[str, float]:
         shown = mixed(batch, rows, mix, self.network.spec.num_classes)
-        pictures, labels = (torch.from_numpy(x).to(device, non_blocking=True) for x in shown)
-        # not Accelerate's own mixed precision, which is one for the whole process
-        with torch.autocast(device.type, torch.bfloat16, self.config.precision == "bf16"):
-            logits, aux = self.wrapped(self.normalise(pictures), aux=True)
+        pictures, labels = (torch.from_numpy(x).to(self.device, non_blocking=True) for x in shown)
+        with torch.autocast(self.device.type, torch.bfloat16, self.config.precision == "bf16"):
+            logits, aux = self.network(self.normalise(pictures), aux=True)
         smoothing = self.config.label_smoothing
         losses = losses_by_head(logits, aux, labels, label_smoothing=smoothing)
         loss = total_loss(losses, self.config.aux_weight)
-        self._add_up({name: float(value.detach()) for name, value in losses.items()}, len(rows))
-        self.accelerator.backward(loss * (len(rows) / len(batch.labels)))
+        torch.autograd.backward(loss * (len(rows) / total))
+        return {name: float(value.detach()) for name, value in losses.items()}
 
-    def _add_up(self, losses: dict[str, float], pictures: int) -> None:
-        for name, value in losses.items():
-            check_finite(value, f"{name} loss", f"at step {self._global_step()}", self.config)
-            self.state.sums[name] = self.state.sums.get(name, 0.0) + value * pictures
+    def _add_up(self, losses: dict[str, float], total: int) -> None:
+        """Takes in the losses of all processes, by head and summed over pictures."""
+        heads = [MAIN, *self.network.spec.aux]
+        sums = self.group.sum([losses.get(name, 0.0) for name in heads])
+        for name, value in zip(heads, sums, strict=True):
+            when = f"at step {self._global_step()}"
+            check_finite(value / total, f"{name} loss", when, self.config)
+            self.state.sums[name] = self.state.sums.get(name, 0.0) + value
 
-    def _count(self, batch: Batch) -> None:
-        self.state.pictures += len(batch.labels)
-        self.state.missed += len(batch.unreadable)
-        self.state.unreadable |= {error.name: error.reason for error in batch.unreadable}
+    @torch.no_grad()
+    def _exchange(self, weight: float) -> None:
+        """Makes gradients those of the whole batch, and batch norm's statistics means over shares.
+
+        Not DistributedDataParallel's, which needs every process to have some of every batch and
+        keeps the first one's statistics: with 13 million parameters there is little to overlap.
+        """
+        if self.group.size == 1:
+            return
+        trained = [p for p in self.network.parameters() if p.requires_grad]
+        for p in trained:
+            p.grad = torch.zeros_like(p) if p.grad is None else p.grad
+        statistics = [t for norm in training_norms(self.network) for t in norm.buffers()]
+        statistics = [t.mul_(weight) for t in statistics if t.is_floating_point()]
+        self.group.add_up([*(p.grad for p in trained if p.grad is not None), *statistics])
 
     def _validate(self) -> Evaluation:
         def progress(done: int, total: int) -> None:
             self.reports.validation(done, total)
-            self._heed_stop()
+            if self.stopping():
+                raise Interrupted
 
-        engine = TorchEngine(
-            self.averaged, device=self.accelerator.device.type, threads=self.config.threads
-        )
-        evaluation = evaluate_engine(
-            engine,
-            self.val_set,
-            self.network.spec.preprocessing,
-            models=(self.network.spec.name,),
-            threads=self.config.threads,
-            max_unreadable=self.config.max_unreadable,
-            progress=progress,
-        )
+        try:
+            evaluation = validate(
+                self.averaged, self.val_set, self.config, self.group, progress=progress
+            )
+        except Interrupted:
+            self._stop()
         when = f"after epoch {self.state.epoch + 1}"
         check_finite(evaluation.loss, "validation loss", when, self.config)
         return evaluation
@@ -260,7 +285,7 @@ class Training:
             "top5_accuracy": evaluation.top5_accuracy,
             "images_per_second": s.pictures / max(s.seconds, 1e-9),
             "seconds": s.seconds + evaluation.seconds,
-            "peak_memory_mb": peak_memory_mb(self.accelerator.device),
+            "peak_memory_mb": peak_memory_mb(self.device),
         }
 
     def _out_of_patience(self) -> bool:
@@ -268,9 +293,12 @@ class Training:
         return patience is not None and self.state.epochs_since_best >= patience
 
     def _heed_stop(self) -> None:
-        if self.stopping():
-            self.save()
-            raise Interrupted
+        if self.group.any(self.stopping()):
+            self._stop()
+
+    def _stop(self) -> NoReturn:
+        self.save()
+        raise Interrupted
 
     def _global_step(self) -> int:
         return self.state.epoch * self.steps_per_epoch + self.state.step
@@ -280,11 +308,6 @@ class Training:
 
     def _last_rate(self) -> float:
         return self._rate(self._global_step() - 1)
-
-    @property
-    def _alone(self) -> int:
-        """The fewest pictures that one process can learn from together."""
-        return self.least // int(self.accelerator.num_processes)
 
     def _modules(self) -> dict[str, torch.nn.Module]:
         return {"network": self.network, "averaged": self.averaged}
@@ -299,21 +322,26 @@ def check_finite(loss: float, name: str, when: str, config: TrainConfig) -> None
         )
 
 
-def least_batch(network: InceptionNet, config: TrainConfig, processes: int = 1) -> int:
-    """The fewest pictures in a batch: batch norm that trains learns nothing from one.
+def least_batch(network: InceptionNet, config: TrainConfig) -> int:
+    """The fewest pictures to learn from together: batch norm that trains learns nothing from one.
 
     Raises:
         InputError: the run's batches are smaller.
     """
     train_mode(network, config)
-    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
-    least = processes * (2 if any(norm.training for norm in norms) else 1)
+    least = 2 if training_norms(network) else 1
     if config.batch_size < least:
         raise InputError(
             f"--batch-size {config.batch_size} leaves batch norm one picture, from which it learns "
             f"nothing: give {least} or more, or do without it, --set norm=none"
         )
     return least
+
+
+def training_norms(network: nn.Module) -> list[nn.Module]:
+    """The batch norms whose statistics move."""
+    kinds = nn.BatchNorm1d | nn.BatchNorm2d
+    return [m for m in network.modules() if isinstance(m, kinds) and m.training]
 
 
 def frozen_stages(network: InceptionNet, config: TrainConfig) -> list[str]:

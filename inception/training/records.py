@@ -44,6 +44,7 @@ class RunStart:
         looked: what was looked at of the pictures, and cannot be read.
         resumed_at: epoch and step.
         moved: settings of the machine that are others than before.
+        processes: how many train together; ``processes_before``, likewise.
     """
 
     folder: Path
@@ -58,6 +59,13 @@ class RunStart:
     looked: tuple[Looked, ...] = ()
     resumed_at: tuple[int, int] | None = None
     moved: tuple[str, ...] = ()
+    processes: int = 1
+    processes_before: int | None = None
+
+    def alike(self) -> list[object]:
+        """What is the same in all processes of a run."""
+        settings = {n: v for n, v in self.config.to_json().items() if n not in MACHINE}
+        return [self.spec.digest(), self.train.fingerprint(), self.val.fingerprint(), settings]
 
 
 def record_start(start: RunStart) -> None:
@@ -68,6 +76,7 @@ def record_start(start: RunStart) -> None:
         "machine": {n: settings[n] for n in MACHINE},
         "data": {"place": str(Path(start.data).resolve()), **_data_json(start)},
         "identity": dict(start.identity),
+        "processes": start.processes,
         "classes": list(start.train.classes),
         "model": start.spec.to_json(),
         "versions": versions(),
@@ -84,6 +93,7 @@ class Saved:
         place: where its data lay.
         fingerprint: of the training set's names and labels.
         identity: as in ``RunStart``; empty in runs older than it.
+        processes: how many trained together.
     """
 
     config: TrainConfig
@@ -91,6 +101,7 @@ class Saved:
     place: str
     fingerprint: str
     identity: Mapping[str, str]
+    processes: int
 
 
 def read_start(folder: Path) -> Saved:
@@ -107,7 +118,8 @@ def read_start(folder: Path) -> Saved:
         config = TrainConfig.from_json({**values["config"], **values.get("machine", {})})
         place, fingerprint = values["data"]["place"], values["data"]["train"]
         spec = Spec.from_json(values["model"])
-        return Saved(config, spec, place, fingerprint, values.get("identity", {}))
+        identity, processes = values.get("identity", {}), int(values.get("processes", 1))
+        return Saved(config, spec, place, fingerprint, identity, processes)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is not what a run wrote ({error!r})") from error
 

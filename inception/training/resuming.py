@@ -17,6 +17,7 @@ from inception.training.checkpoint import State, read_checkpoint
 from inception.training.config import MACHINE, TrainConfig
 from inception.training.design import begin, resolve
 from inception.training.folder import LAST
+from inception.training.group import Group
 from inception.training.records import RunStart, Saved, read_start
 
 DECIDED = ("model", "image_size")  # by the run itself, when it begins, where they are None
@@ -39,6 +40,7 @@ def resumed(
     data: str | Path | None,
     config: TrainConfig | None,
     machine: Mapping[str, Any],
+    group: Group,
 ) -> tuple[RunStart, InceptionNet, State | None]:
     """The run of a folder, ready to go on as if it had not stopped.
 
@@ -47,6 +49,8 @@ def resumed(
     """
     saved = read_start(folder)
     check_same(folder, saved.config, config)
+    if group.size != saved.processes:  # whose share of the cores is another
+        machine = {"threads": None, **machine}
     now = _on_machine(saved.config, machine)
     opened = _data_of(folder, saved, data)
     train, val = opened.for_training(now.seed)
@@ -55,7 +59,7 @@ def resumed(
         state, settings = read_checkpoint(folder / LAST)
         check_same(folder / LAST, saved.config, TrainConfig.from_json(settings))
     init = find_model(now.init) if now.init and state is None else None
-    found = identity(saved.spec, train, val, init)
+    found = group.first(lambda: identity(saved.spec, train, val, init))
     _check_identity(folder, opened, saved, found, train)
     network, moved = begin(saved.spec, now, init, train.classes)
     changed = [n for n in MACHINE if getattr(now, n) != getattr(saved.config, n)]
@@ -66,6 +70,8 @@ def resumed(
         kept_classes=moved and moved.kept_classes,
         resumed_at=None if state is None else (state.epoch, state.step),
         moved=tuple(f"{n} {getattr(now, n)} (was {getattr(saved.config, n)})" for n in changed),
+        processes=group.size,
+        processes_before=saved.processes,
     )  # fmt: skip
     return start, network, state
 

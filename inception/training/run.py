@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -23,7 +22,8 @@ from inception.training.config import TrainConfig
 from inception.training.design import begin, design, resolve
 from inception.training.folder import LAST, check_free, locked, new_folder_name
 from inception.training.given import Settings, configured
-from inception.training.loop import Interrupted, Reports, Training, least_batch
+from inception.training.group import Group, Interrupted, Lost, joined, take_device
+from inception.training.loop import Reports, Training, least_batch
 from inception.training.readable import Looked, look
 from inception.training.records import (
     Pictures,
@@ -103,20 +103,24 @@ def train(
         >>> load("runs/pets").classes
         ('cat', 'dog')
     """
-    if resume is not None:
-        now: dict[str, Any] = {**machine, **settings}
-        same = None if config is None else configured(config, {})
-        start, network, state = resumed(Path(resume), data, same, now)
-        with alone_in(start.folder):
-            return _go(start, network, state, reports or Reports(), started)
-    start, network = _begun(data, configured(config, settings), out)
-    with alone_in(start.folder):
-        check_free(start.folder)  # again: another may have ended there meanwhile
-        return _go(start, network, None, reports or Reports(), started)
+    with joined() as group:
+        if resume is not None:
+            now: dict[str, Any] = {**machine, **settings}
+            same = None if config is None else configured(config, {})
+            start, network, state = resumed(Path(resume), data, same, now, group)
+        else:
+            start, network = _begun(data, configured(config, settings), out, group)
+            state = None
+        take_device(start.config.device)
+        group.check_same(start.alike())
+        with alone_in(start.folder, group):
+            if resume is None:
+                group.first(lambda: check_free(start.folder))  # one may have ended there meanwhile
+            return _go(start, network, state, group, reports or Reports(), started)
 
 
 def _begun(
-    data: str | Path | None, config: TrainConfig, out: str | Path | None
+    data: str | Path | None, config: TrainConfig, out: str | Path | None, group: Group
 ) -> tuple[RunStart, InceptionNet]:
     """A new run, its settings resolved for this machine, and its network."""
     if data is None:
@@ -126,48 +130,42 @@ def _begun(
     spec, init = design(config, len(opened.classes))
     train_set, val_set = opened.for_training(config.seed)
     config = replace(config, model=config.model or spec.name, image_size=spec.image_size)
-    folder = Path(out or new_folder_name(spec.name, opened.place))
-    check_free(folder)
+    folder = group.first(lambda: Path(out or new_folder_name(spec.name, opened.place)))
+    group.first(lambda: check_free(folder))
     network, moved = begin(spec, config, init, train_set.classes)
-    least_batch(network, config, num_processes())
+    least_batch(network, config)
     start = RunStart(
         folder, str(opened.place), spec, train_set, val_set, config,
-        identity=identity(spec, train_set, val_set, init), looked=_look(train_set, val_set, config),
+        identity=group.first(lambda: identity(spec, train_set, val_set, init)),
+        looked=group.first(lambda: _look(train_set, val_set, config)),
         transplant=moved and moved.transplant, kept_classes=moved and moved.kept_classes,
+        processes=group.size,
     )  # fmt: skip
     return start, network
 
 
-def alone_in(folder: Path) -> AbstractContextManager[None]:
-    """The folder's lock, which the main process of a run holds for them all."""
-    return locked(folder) if is_main_process() else nullcontext()
+@contextmanager
+def alone_in(folder: Path, group: Group) -> Iterator[None]:
+    """The folder's lock, which the first process of a run holds for them all."""
+    with ExitStack() as held:
+        group.first(lambda: held.enter_context(locked(folder)))
+        yield
 
 
 def _look(train_set: Dataset, val_set: Dataset, config: TrainConfig) -> tuple[Looked, ...]:
-    if not is_main_process():
-        return ()
     threads, most = config.threads or available_cores(), config.max_unreadable
     return tuple(look(each, threads=threads, most=most) for each in (train_set, val_set))
-
-
-def is_main_process() -> bool:
-    """Whether this process speaks and writes for the run: the first of those launched together."""
-    return os.environ.get("RANK", "0") == "0"
-
-
-def num_processes() -> int:
-    """How many train together, a share of every batch each."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def _go(
     start: RunStart,
     network: InceptionNet,
     state: State | None,
+    group: Group,
     reports: Reports,
     started: Callable[[RunStart], None],
 ) -> RunSummary:
-    if is_main_process():
+    if group.leads:
         record_start(start)
         if state is not None:
             record_tables(start.folder, state)  # cut back to the checkpoint
@@ -175,14 +173,15 @@ def _go(
     else:
         reports = Reports()
     if start.config.cached_views:
-        return _train_cached(start, network, reports)
-    with stop_signals() as stopping:
+        return _train_cached(start, network, group, reports)
+    with stop_signals() as stopping, _resumable(start.folder, Lost):
         training = Training(
             network,
             start.config,
             start.train,
             start.val,
             folder=start.folder,
+            group=group,
             stopping=stopping,
             reports=reports,
         )
@@ -198,36 +197,40 @@ def _keep(
     start: RunStart, training: Training, evaluation: Evaluation, best: bool, pictures: Pictures
 ) -> None:
     """After an epoch: the best model, then the checkpoint that counts it, then all the rest."""
+    if not training.group.leads:
+        return
     with _resumable(start.folder):
-        if best and is_main_process():
+        if best:
             record_best(start, training.averaged.state_dict(), evaluation, training.state.epoch)
         training.save()
-        if is_main_process():
-            record_epoch(start.folder, training.state)
-            pictures.add(training.state, evaluation if best else None)
+        record_epoch(start.folder, training.state)
+        pictures.add(training.state, evaluation if best else None)
 
 
 @contextmanager
-def _resumable(folder: Path) -> Iterator[None]:
-    """Where something cannot be written: says how the run goes on from what was."""
+def _resumable(folder: Path, fault: type[InputError] = InputError) -> Iterator[None]:
+    """Where something cannot be written, or a process is gone: says how the run goes on."""
     try:
         yield
-    except InputError as error:
+    except fault as error:
         if not (folder / LAST).exists():
             raise
         go_on = command("train", "--resume", folder)
         raise InputError(f"{error}; the run is saved, `{go_on}` goes on with it") from error
 
 
-def _train_cached(start: RunStart, network: InceptionNet, reports: Reports) -> RunSummary:
+def _train_cached(
+    start: RunStart, network: InceptionNet, group: Group, reports: Reports
+) -> RunSummary:
     """Seconds long, so it has no checkpoint: interrupted, it begins again from its cache."""
     with torch_threads(start.config.threads or 1):
-        state, evaluation = train_classifier(network, start, reports)
+        state, evaluation = train_classifier(network, start, reports, group)
     summary = _summary(start, state)
-    record_best(start, network.state_dict(), evaluation, summary.best_epoch)
-    record_epoch(start.folder, state)
-    with Pictures(start.folder, reports.warning) as pictures:
-        pictures.add(state, evaluation)
+    if group.leads:
+        record_best(start, network.state_dict(), evaluation, summary.best_epoch)
+        record_epoch(start.folder, state)
+        with Pictures(start.folder, reports.warning) as pictures:
+            pictures.add(state, evaluation)
     return replace(summary, top1_accuracy=evaluation.top1_accuracy, loss=evaluation.loss)
 
 

@@ -13,25 +13,28 @@ from torch import Tensor, nn
 
 from inception.data.loading import epoch_plan, steps_per_epoch
 from inception.evaluation.counting import check_unreadable
-from inception.evaluation.evaluate import Evaluation, evaluate_engine
+from inception.evaluation.evaluate import Evaluation
 from inception.evaluation.metrics import log_loss, top_k_accuracy
 from inception.models.network import InceptionNet
-from inception.runtime.torch_engine import TorchEngine
 from inception.training.checkpoint import State
 from inception.training.config import TrainConfig
 from inception.training.feature_cache import Features, cached_features
+from inception.training.group import Group
 from inception.training.heads import is_cosine, level_rows
 from inception.training.loop import Reports, check_finite, least_batch, peak_memory_mb
 from inception.training.losses import MAIN, losses_by_head
 from inception.training.neighbours import fit_nearest
 from inception.training.optimisers import WeightAverage, create_optimiser, rate_at, set_rate
 from inception.training.records import RunStart
+from inception.training.validation import validate
 
 
 def train_classifier(
-    network: InceptionNet, start: RunStart, reports: Reports
+    network: InceptionNet, start: RunStart, reports: Reports, group: Group
 ) -> tuple[State, Evaluation]:
     """Trains the classifier of ``network`` in place, leaving it at its best epoch's average.
+
+    All processes compute features, the first one trains: that takes seconds.
 
     Returns:
         The run's rows, measured on cached features, and the evaluation of the whole network on
@@ -40,36 +43,44 @@ def train_classifier(
     Raises:
         InputError: too many unreadable pictures.
     """
-    config = start.config
-    began = time.perf_counter()
+    config, began = start.config, time.perf_counter()
     network.to(config.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    train = cached_features(network, start.train, config, num_views=config.cached_views)
-    val = cached_features(network, start.val, config, num_views=1)
+    tensors = list(network.state_dict().values())
+    group.broadcast(tensors)
+    views = config.cached_views
+    train = cached_features(network, start.train, config, num_views=views, group=group)
+    val = cached_features(network, start.val, config, num_views=1, group=group)
+    state = State(seconds=time.perf_counter() - began)  # counted with the first epoch
+
+    def fit() -> State:
+        if train is not None and val is not None:
+            _fit(network, train, val, config, state, reports)
+        return state
+
+    state = group.first(fit)
+    group.broadcast(tensors)
+    return state, validate(network, start.val, config, group)
+
+
+def _fit(
+    network: InceptionNet,
+    train: Features,
+    val: Features,
+    config: TrainConfig,
+    state: State,
+    reports: Reports,
+) -> None:
     for features in (train, val):
         bad = list(features.unreadable.items())
         check_unreadable(len(bad), len(features.labels), bad, config.max_unreadable)
-    state = State(
-        unreadable={**train.unreadable, **val.unreadable},
-        seconds=time.perf_counter() - began,  # of the features, counted with the first epoch
-    )
+    state.unreadable = {**train.unreadable, **val.unreadable}
     head = network.trained_classifier()
     if config.head == "knn":
         fit_nearest(head, train, val, config, state, reports)
-    else:
-        least = least_batch(network, config)
-        cosine = is_cosine(network.spec)
-        training = ClassifierTraining(head, train, val, config, state, cosine=cosine, least=least)
-        training.run(reports)
-    engine = TorchEngine(network, device=config.device, threads=config.threads)
-    evaluation = evaluate_engine(
-        engine,
-        start.val,
-        network.spec.preprocessing,
-        models=(network.spec.name,),
-        threads=config.threads,
-        max_unreadable=config.max_unreadable,
-    )
-    return state, evaluation
+        return
+    least, cosine = least_batch(network, config), is_cosine(network.spec)
+    training = ClassifierTraining(head, train, val, config, state, cosine=cosine, least=least)
+    training.run(reports)
 
 
 class ClassifierTraining:

@@ -25,7 +25,8 @@ from inception.reproduce.ablations import (
 )
 from inception.training.config import TrainConfig
 from inception.training.design import design
-from inception.training.loop import Interrupted, Reports
+from inception.training.group import Interrupted
+from inception.training.loop import Reports
 
 SMALL = ("model=googlenet_small", "width=0.125", "image_size=8", "epochs=1", "batch_size=24")
 THREE = (ABLATIONS[0], Ablation("heads", "none", ("aux_heads=0",)), Ablation("same", "as base"))

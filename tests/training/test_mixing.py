@@ -14,7 +14,8 @@ from inception.data.loading import Batch
 from inception.errors import InputError
 from inception.models.spec import CLASSES, Conv, Flatten, Linear, Norm, Pool, Spec
 from inception.training.config import TrainConfig
-from inception.training.loop import Interrupted, Reports
+from inception.training.group import Interrupted
+from inception.training.loop import Reports
 from inception.training.losses import MAIN, losses_by_head
 from inception.training.mixing import Mix, draw_mix, mixed
 from inception.training.run import train

@@ -21,7 +21,8 @@ from inception.preprocessing import Preprocessing
 from inception.training import records
 from inception.training.config import TrainConfig
 from inception.training.design import start_from
-from inception.training.loop import Interrupted, Reports
+from inception.training.group import Interrupted
+from inception.training.loop import Reports
 from inception.training.readable import look
 from inception.training.run import RunStart, train
 from inception.weights.model_file import ModelInfo, save_model

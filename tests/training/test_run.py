@@ -25,7 +25,8 @@ from inception.models.spec import Dropout, map_spec
 from inception.prediction import load
 from inception.training.checkpoint import State
 from inception.training.config import TrainConfig
-from inception.training.loop import Interrupted, Reports
+from inception.training.group import Interrupted
+from inception.training.loop import Reports
 from inception.training.optimisers import create_optimiser, rate_at
 from inception.training.run import RunStart, train
 from inception.weights.model_file import ModelInfo, save_model

@@ -15,7 +15,8 @@ from inception.models.spec import CLASSES, Conv, Flatten, Linear, Norm, Pool, Sp
 from inception.prediction import load
 from inception.training.config import TrainConfig
 from inception.training.ensemble import Members, is_ensemble, resume_ensemble, train_ensemble
-from inception.training.loop import Interrupted, Reports
+from inception.training.group import Interrupted
+from inception.training.loop import Reports
 
 TINY = Spec(
     "tiny",
