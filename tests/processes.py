@@ -15,7 +15,7 @@ from typing import Any
 LAUNCHER = get_context("forkserver")
 LAUNCHER.set_forkserver_preload(  # once for all launches; drawing and optimisers import late
     ["inception.training.run", "inception.cli.run_printer", "torch._dynamo", "torch.distributed",
-     "matplotlib.figure", "matplotlib.backends.backend_agg", "command_line", "conftest"]
+     "matplotlib.figure", "matplotlib.backends.backend_agg", "command_line", "colours"]
 )  # fmt: skip
 LONGEST_S = 120
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import colour_picture
+from colours import colour_picture
 
 import inception
 from inception.data.datasets import open_data

@@ -15,7 +15,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from inception import create_model, evaluate
 from inception.data.datasets import Dataset, open_data
 from inception.errors import InputError
-from inception.evaluation.evaluate import check_unreadable
+from inception.evaluation.counting import check_unreadable
 from inception.evaluation.report import Witness, write_report
 from inception.evaluation.scores import wilson
 from inception.models.spec import CLASSES, Flatten, Linear, Pool, Spec

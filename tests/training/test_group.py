@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 import torch
+from colours import write_colours
 from command_line import run
-from conftest import write_colours
 from processes import Ended, launch, values
 from safetensors.torch import load_file
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import write_colours
+from colours import write_colours
 from PIL import Image
 from safetensors.torch import load_file
 
