@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from colours import colour_picture
 from command_line import fails, run
-from conftest import colour_picture
 from PIL import Image
 
 from inception.cli.predict import WEIGHTS, listed
