@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -71,6 +72,10 @@ ConfigOption = Annotated[
         metavar="FILE", help="Settings to begin from: a run's config.json, or JSON, TOML, YAML."
     ),
 ]
+DryOption = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Say what would be done and how long it takes; keep nothing."),
+]
 OutOption = Annotated[str | None, typer.Option(help="Run folder; below runs/ by default.")]
 ResumeOption = Annotated[
     str | None, typer.Option(help="Run folder to go on with, exactly as if never stopped.")
@@ -100,6 +105,7 @@ def train(
     out: OutOption = None,
     resume: ResumeOption = None,
     set_: SetOption = None,
+    dry_run: DryOption = False,
     steps: MoreNumber = None,
     patience: MoreNumber = None,
     augment: AugmentOption = None,
@@ -128,9 +134,31 @@ def train(
     plan, printing = planned(members, wider, member_crop), json != "-" and not quiet
     options |= {"members": plan and members, "config": config}
     asked = _asked(data, options, settings, out, resume)
+    if dry_run:
+        return _rehearse(asked, json)
     if plan or is_ensemble(resume):
         return together(lambda group: train_members(asked, plan, json, group, printing=printing))
     return trained(asked, json, printing=printing)
+
+
+def _rehearse(asked: Asked, json: str | None) -> int:
+    from inception.cli.output import write_json
+    from inception.cli.run_printer import RunPrinter, clock
+    from inception.training.rehearsal import STEPS, rehearse
+
+    if asked.config is None or asked.data is None:
+        raise InputError("--dry-run is of a new run: inception train DATA --dry-run")
+    told = rehearse(asked.data, asked.config)
+    write_json(told.to_json(), json)
+    if json == "-":
+        return 0
+    RunPrinter(True).started(replace(told.start, folder=Path(asked.out or "not made")))
+    say(
+        f"{STEPS} steps were tried: {told.seconds_per_step:.2f} s each, "
+        f"{told.memory_mb / 1000:.1f} GB of memory; all {told.steps:,} take about "
+        f"{clock(told.seconds)} and validations on top. Nothing was kept"
+    )
+    return 0
 
 
 def trained(asked: Asked, json: str | None = None, *, printing: bool = True) -> int:
