@@ -22,7 +22,7 @@ from inception.preprocessing import Preprocessing
 from inception.runtime import Engine, Floats, create_engine
 from inception.runtime.early_exit import create_exit_engine
 from inception.runtime.pipeline import Member, Opinions, ask, check_finite
-from inception.weights.model_file import read_info
+from inception.weights.model_file import BACKBONE, read_info
 
 SPARE = 2  # fast decoding leaves each side so many times what the network is shown
 
@@ -94,6 +94,11 @@ class Predictor:
         paths = [find_model(name) for name in names]
         infos = [read_info(path) for path in paths]
         for name, info in zip(names, infos, strict=True):
+            if info.classes == (BACKBONE,):
+                raise InputError(
+                    f"{name} is a backbone and knows no classes; "
+                    f"train some with it: inception train DATA --init {name}"
+                )
             check_same_classes(infos[0].classes, info.classes, str(names[0]), str(name))
         self._infos = infos
         self._names, self.classes = [str(name) for name in names], infos[0].classes

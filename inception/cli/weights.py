@@ -81,14 +81,18 @@ def _lines(path: Path) -> list[str]:
     try:
         return path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read class names from {path}: {error}") from error
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot read class names from {path}: {why}") from error
 
 
 def _print(converted: Converted, out: Path) -> None:
+    from inception.weights.model_file import BACKBONE
+
     info = converted.info
     for note in converted.notes:
         say(note)
-    say(f"classes: {len(info.classes):,}, from {info.classes[0]} to {info.classes[-1]}")
+    if info.classes != (BACKBONE,):
+        say(f"classes: {len(info.classes):,}, from {info.classes[0]} to {info.classes[-1]}")
     say(f"pictures: {_pictures(info.preprocessing)}")
     say(f"written: {out}, {out.stat().st_size:,} bytes")
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 KEY = "inception"
 FORMAT = 1
+BACKBONE = "no class: a backbone"  # the only class of weights without a classifier
 COUNTERS = ".num_batches_tracked"  # of batch norm; nothing reads them, so they are not stored
 
 

@@ -103,6 +103,24 @@ def test_as_many_names_as_outputs_are_wanted(published: Path, tmp_path: Path) ->
         convert(published, tmp_path / "o.safetensors", "--classes", str(tmp_path / "names.txt"))
 
 
+def test_names_that_cannot_be_read_are_told_in_words(published: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"names from .*none.txt: No such file or directory$"):
+        convert(published, tmp_path / "o.safetensors", "--classes", str(tmp_path / "none.txt"))
+
+
+def test_weights_without_a_classifier_name_no_classes_and_predict_none(
+    published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = torch.load(published, weights_only=True)
+    torch.save({n: w for n, w in state.items() if not n.startswith("fc.")}, tmp_path / "trunk.pth")
+    out = tmp_path / "backbone.safetensors"
+    convert(tmp_path / "trunk.pth", out)
+    said = capsys.readouterr().out
+    assert "no classifier in the file: a backbone" in said and "classes:" not in said
+    with pytest.raises(InputError, match="is a backbone and knows no classes; train some with it"):
+        app(["predict", str(out), str(tmp_path)], standalone_mode=False)
+
+
 class Trap:
     """What a pickle must not be allowed to do."""
 

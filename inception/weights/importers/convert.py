@@ -18,11 +18,10 @@ from inception.weights.importers import IMPORTERS, importers_for
 from inception.weights.importers.files import ForeignFile, open_file
 from inception.weights.importers.importer import STATISTICS
 from inception.weights.importers.reading import Fit, Reading, read_as
-from inception.weights.model_file import ModelInfo
+from inception.weights.model_file import BACKBONE, ModelInfo
 
 Background: TypeAlias = Literal["drop", "keep"]
 IMAGENET = 1000
-BACKBONE = "no class: a backbone"  # stands for the outputs that a file without classifier lacks
 
 
 @dataclass(frozen=True)
