@@ -286,7 +286,7 @@ def read_weights(path: Path) -> dict[str, npt.NDArray[np.floating[Any]]]:
 
     try:
         weights = load_file(path)
-    except (SafetensorError, KeyError, AttributeError, OSError) as error:
+    except (SafetensorError, KeyError, AttributeError, TypeError, OSError) as error:
         raise InputError(f"{path}: not a safetensors file that numpy reads ({error})") from error
     with np.errstate(invalid="ignore", over="ignore"):
         for name, values in weights.items():

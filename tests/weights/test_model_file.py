@@ -26,6 +26,7 @@ from inception.weights.model_file import (
     load_model,
     load_weights,
     read_info,
+    read_weights,
     save_model,
     transplant,
 )
@@ -158,6 +159,17 @@ def test_a_file_of_another_kind_is_not_safetensors(tmp_path: Path, data: bytes) 
     (tmp_path / "a.safetensors").write_bytes(data)
     with pytest.raises(InputError, match=r"a\.safetensors: not a safetensors file"):
         read_info(tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float8_e4m3fn, torch.int64, torch.bool])
+def test_numbers_that_numpy_does_not_compute_with_are_one_line(
+    network: InceptionNet, tmp_path: Path, kind: torch.dtype
+) -> None:
+    tensors = {n: t.to(kind) for n, t in network.state_dict().items()}
+    metadata = {KEY: json.dumps(described(network).to_json())}
+    save_file(tensors, tmp_path / "a.safetensors", metadata=metadata)
+    with pytest.raises(InputError, match=r"^[^\n]*a\.safetensors: [^\n]*$"):
+        read_weights(tmp_path / "a.safetensors")
 
 
 def test_a_model_file_cut_short_is_not_safetensors(file: Path, tmp_path: Path) -> None:
