@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,12 @@ def test_these_are_imported_without_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr.splitlines()[-1]
+
+
+def test_test_files_have_names_of_their_own() -> None:
+    """Pytest imports them by their name alone."""
+    names = Counter(path.name for path in Path(__file__).parent.rglob("*.py"))
+    assert [n for n, count in names.items() if count > 1 and n != "conftest.py"] == []
 
 
 def test_no_message_tells_to_install_the_strangers_inception() -> None:

@@ -297,7 +297,7 @@ def test_nothing_wrong_takes_time_or_memory() -> None:
     """All of the table in one process of 400 MB more than it starts with, a minute of its time."""
     code = (
         "import resource, sys; sys.path.insert(0, sys.argv[1])\n"
-        "from test_check import WRONG, ModelInfo, InputError, edited\n"
+        "from test_legal_networks import WRONG, ModelInfo, InputError, edited\n"
         "def used(): return resource.getrusage(resource.RUSAGE_SELF)\n"
         "before = used()\n"
         "for place, value in WRONG:\n"
