@@ -55,7 +55,7 @@ class ProgramModule(nn.Module):
         """Makes buffers of a step's arrays, here and not in ``forward``: numpy does not compile."""
         arrays = _arrays(step)
         for name, values in arrays.items():
-            tensor = torch.tensor(values)  # a copy: a file's own memory is read-only
+            tensor = torch.tensor(values).contiguous()  # a copy: a file's own memory is read-only
             tensor = tensor if isinstance(step, EXACT) else tensor.to(kept)
             self.register_buffer(f"{name}_{number}", tensor)
         return [f"{name}_{number}" for name in arrays]

@@ -143,7 +143,7 @@ def hostile_files(folder: Path, published: Path) -> dict[Path, str]:
         archive.writestr("bomb/data.pkl", b"\0" * 10_000_000)
     (folder / "text.txt").write_text("weights")
     return {
-        folder / "trap.pth": "holds more than tensors",
+        folder / "trap.pth": "holds exec, which is no tensor; save its tensors alone",
         folder / "cut.pth": "damaged|not a file of weights",
         folder / "empty.pth": "not a file of weights",
         folder / "pickle.pth": "holds more than tensors|damaged",

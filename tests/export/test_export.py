@@ -315,7 +315,7 @@ def test_an_exported_file_is_not_taken_for_weights(file: str, model: Path, tmp_p
     with pytest.raises(InputError, match="torch cannot run it"):
         create_engine(out, "torch")
     with pytest.raises(InputError, match="was exported and stays as it is"):
-        calibrate(out, np.full((2, 2), 0.5, np.float32), np.array([0, 1]))
+        calibrate(out, tmp_path)
 
 
 @pytest.mark.parametrize("file", ["m.xml", "m.onnx"])

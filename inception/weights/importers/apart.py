@@ -6,11 +6,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from inception.errors import InputError
+from inception.errors import InputError, not_installed
 from inception.weights.importers import keras_file
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def read_archive(path: Path) -> dict[str, Tensor]:
 def _read(kind: str, path: Path) -> dict[str, Tensor]:
     from safetensors import safe_open
 
+    if find_spec("h5py") is None:
+        raise not_installed("h5py")
     time_s = TIME_S + path.stat().st_size // 20_000_000
     with TemporaryDirectory(prefix="inception-") as folder:
         out = Path(folder) / "tensors.safetensors"

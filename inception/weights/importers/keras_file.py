@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from inception.errors import InputError, not_installed
+from inception.errors import InputError
 
 if TYPE_CHECKING:
     import h5py
@@ -56,10 +56,11 @@ def read_h5(
         names: of layers by their groups, for files that do not say them.
 
     Raises:
-        InputError: h5py is not installed, or the file is damaged, or data lies outside it.
+        InputError: the file is damaged, or data lies outside it.
     """
+    import h5py  # which ``apart`` has looked for
+
     path = Path(str(source)) if path is None else path
-    h5py = _h5py()
     try:
         with h5py.File(source, "r") as file:
             size = path.stat().st_size
@@ -112,14 +113,6 @@ def _snake_case(name: str) -> str:
     """As Keras makes the name of a group of that of a class."""
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
-
-
-def _h5py() -> Any:
-    try:
-        import h5py
-    except ImportError as error:
-        raise not_installed("h5py") from error
-    return h5py
 
 
 def _datasets(file: h5py.File, path: Path, names: Names) -> Iterator[tuple[str, h5py.Dataset]]:
@@ -182,22 +175,21 @@ def _read_all(
     """All of them, which together take no more than the file: links can name one many times."""
     tensors, left = {}, size
     for name, dataset in datasets:
+        _check_place(dataset, path, size)
         left -= dataset.nbytes
         if left < 0:
             raise InputError(f"{path}: at {name} it claims more values than the file holds")
-        tensors[name] = _read(dataset, path, size)
+        tensors[name] = dataset[()]
     return tensors
 
 
-def _read(dataset: h5py.Dataset, path: Path, size: int) -> Array:
-    """A dataset that lies in the file whole and plain, as Keras writes them."""
+def _check_place(dataset: h5py.Dataset, path: Path, size: int) -> None:
+    """Whether a dataset lies in the file whole and plain, as Keras writes them."""
     start = dataset.id.get_offset()
     if dataset.is_virtual or dataset.external or start is None:
         raise InputError(f"{path}: {dataset.name} does not lie in the file as a plain array")
     if start + dataset.nbytes > size:
         raise InputError(f"{path}: {dataset.name} claims more values than the file holds")
-    array: Array = dataset[()]
-    return array
 
 
 def _renumbered(tensors: dict[str, Array]) -> dict[str, Array]:

@@ -165,11 +165,11 @@ def _second_form(entries: list[tuple[bytes, memoryview]], path: Path) -> dict[st
         start, size = (entry.get(n, 0) for n in (4, 5))
         if not isinstance(start, int) or not isinstance(size, int):
             raise Damaged(f"{name} has no place")
+        values = cut(data[shard], start, size)
         told[shard] += size
         if told[shard] > len(data[shard]):
             raise Damaged(f"{name} lies where others do")
-        shape = _shape(submessage(entry.get(2, EMPTY)))
-        tensors[name] = _floats(cut(data[shard], start, size), shape, name)
+        tensors[name] = _floats(values, _shape(submessage(entry.get(2, EMPTY))), name)
     return tensors
 
 
