@@ -46,6 +46,9 @@ MoreShare = Annotated[float | None, typer.Option(rich_help_panel=LEARNING)]
 AugmentOption = Annotated[
     str | None, typer.Option(autocompletion=choices("augment"), rich_help_panel=LEARNING)
 ]
+BalanceOption = Annotated[
+    str | None, typer.Option(autocompletion=choices("balance"), rich_help_panel=LEARNING)
+]
 CropOption = Annotated[
     str | None,
     typer.Option(
@@ -112,6 +115,7 @@ def train(
     crop: CropOption = None,
     label_smoothing: MoreShare = None,
     mixup: MoreShare = None,
+    balance: BalanceOption = None,
     seed: MoreNumber = None,
     members: MembersOption = 1,
     wider: WiderOption = None,

@@ -62,15 +62,37 @@ def steps_per_epoch(count: int, batch_size: int, least: int = 1) -> int:
 
 
 def epoch_plan(
-    count: int, batch_size: int, seed: int, epoch: int, *, least: int = 1
+    count: int,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    *,
+    least: int = 1,
+    evenly: npt.NDArray[np.int64] | None = None,
 ) -> list[npt.NDArray[np.int64]]:
     """Which pictures make which batch: every picture once, in batches of nearly equal size.
 
     Equal sizes leave no small last batch, which batch norm could not live on; three pictures in
     batches of two make one of three where ``least`` is 2.
+
+    With labels, ``evenly``, each class has an equal share of the epoch instead: pictures of small
+    classes come again, and of large ones some wait for another epoch.
     """
-    order = np.random.default_rng([seed, epoch]).permutation(count)
+    rng = np.random.default_rng([seed, epoch])
+    order = rng.permutation(count) if evenly is None else _evenly(evenly, rng)
     return np.array_split(order, steps_per_epoch(count, batch_size, least))
+
+
+def _evenly(labels: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """As many pictures as there are labels; of a class none a second time before all came once."""
+    classes = rng.permutation(np.unique(labels))
+    shares = [len(part) for part in np.array_split(labels, len(classes))]
+    chosen = []
+    for label, share in zip(classes, shares, strict=True):
+        own = np.flatnonzero(labels == label)
+        rounds = math.ceil(share / len(own))
+        chosen.append(np.concatenate([rng.permutation(own) for _ in range(rounds)])[:share])
+    return rng.permutation(np.concatenate(chosen))
 
 
 def training_batches(

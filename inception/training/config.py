@@ -23,6 +23,7 @@ Optimiser = Literal["sgd", "adamw", "rmsprop"]
 Schedule = Literal["one_cycle", "cosine", "step", "exponential", "poly", "constant"]
 Average = Literal["ema", "polyak", "none"]
 Precision = Literal["auto", "fp32", "bf16"]
+Balance = Literal["none", "weights", "sampling"]
 Freeze = Literal["none", "backbone"]
 
 _AUGMENTATION = ("area", "mirror", "photometric", "lighting", "interpolations")
@@ -104,6 +105,11 @@ class TrainConfig:
     power: float = setting(0.5, "of the poly schedule", least=0)
     label_smoothing: float = setting(
         0.0, "share of each label spread over all classes", least=0, most=1
+    )
+    balance: Balance = setting(
+        "none",
+        "equal shares for small and large classes, of the loss or of the pictures drawn",
+        choices=get_args(Balance),
     )
     aux_weight: float = setting(0.3, "of each auxiliary head's loss", least=0)
     augment: str = setting(

@@ -15,6 +15,7 @@ from inception.files import read_text
 from inception.models.variants import Head, NormKind
 from inception.training.config import (
     Average,
+    Balance,
     Freeze,
     Optimiser,
     Precision,
@@ -64,6 +65,7 @@ class Settings(TypedDict, total=False):
     step_epochs: float
     power: float
     label_smoothing: float
+    balance: Balance
     aux_weight: float
     augment: str
     area: tuple[float, float] | None

@@ -26,7 +26,7 @@ from inception.training.config import TrainConfig
 from inception.training.folder import LAST
 from inception.training.group import Group, Interrupted
 from inception.training.heads import is_cosine, level_rows
-from inception.training.losses import MAIN, losses_by_head, total_loss
+from inception.training.losses import MAIN, balancing_weights, losses_by_head, total_loss
 from inception.training.mixing import Mix, draw_mix, mixed
 from inception.training.optimisers import WeightAverage, create_optimiser, rate_at, set_rate
 from inception.training.validation import validate
@@ -86,6 +86,10 @@ class Training:
         self.steps_per_epoch = steps_per_epoch(len(train), config.batch_size, self.least)
         self.total_steps = config.steps or config.epochs * self.steps_per_epoch
         self.epochs = math.ceil(self.total_steps / self.steps_per_epoch)
+        self.class_weights = None
+        if config.balance == "weights":
+            weights = balancing_weights(train.labels, len(train.classes))
+            self.class_weights = weights.to(self.device)
         self._saved_at = time.monotonic()
 
     def resume(self, state: State) -> None:
@@ -138,7 +142,8 @@ class Training:
         c = self.config
         left = self.total_steps - self.state.epoch * self.steps_per_epoch
         seed, epoch, count = c.sampling_seed, self.state.epoch, len(self.train_set)
-        return epoch_plan(count, c.batch_size, seed, epoch, least=self.least)[:left]
+        evenly = self.train_set.labels if c.balance == "sampling" else None
+        return epoch_plan(count, c.batch_size, seed, epoch, least=self.least, evenly=evenly)[:left]
 
     def _batches(self, plan: list[np.ndarray[Any, Any]]) -> Iterator[Batch]:
         waited = time.perf_counter()
@@ -215,7 +220,9 @@ class Training:
         with torch.autocast(self.device.type, torch.bfloat16, self.config.precision == "bf16"):
             logits, aux = self.network(self.normalise(pictures), aux=True)
         smoothing = self.config.label_smoothing
-        losses = losses_by_head(logits, aux, labels, label_smoothing=smoothing)
+        losses = losses_by_head(
+            logits, aux, labels, label_smoothing=smoothing, class_weights=self.class_weights
+        )
         loss = total_loss(losses, self.config.aux_weight)
         torch.autograd.backward(loss * (len(rows) / total))
         return {name: float(value.detach()) for name, value in losses.items()}

@@ -1,7 +1,10 @@
 """The loss of a network with auxiliary heads."""
 
 from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -10,7 +13,12 @@ MAIN = "main"  # the classifier's loss, among those of the heads
 
 
 def losses_by_head(
-    logits: Tensor, aux: Mapping[str, Tensor], labels: Tensor, *, label_smoothing: float = 0.0
+    logits: Tensor,
+    aux: Mapping[str, Tensor],
+    labels: Tensor,
+    *,
+    label_smoothing: float = 0.0,
+    class_weights: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Cross-entropy of the classifier (``main``) and of each head, in float32, batch means.
 
@@ -19,12 +27,24 @@ def losses_by_head(
         aux: the heads' logits by stage.
         labels: ``[N]`` class indices, or ``[N, classes]`` shares.
         label_smoothing: share of the target spread evenly over all classes.
+        class_weights: ``[classes]``, factors of the pictures' losses, whose mean is still taken
+            over the pictures, so that parts of a batch add up.
     """
     outputs = {MAIN: logits, **aux}
+    how: dict[str, Any] = {"label_smoothing": label_smoothing}
+    if class_weights is None:
+        return {name: F.cross_entropy(x.float(), labels, **how) for name, x in outputs.items()}
+    how |= {"weight": class_weights, "reduction": "sum"}
     return {
-        name: F.cross_entropy(output.float(), labels, label_smoothing=label_smoothing)
-        for name, output in outputs.items()
+        name: F.cross_entropy(x.float(), labels, **how) / len(labels) for name, x in outputs.items()
     }
+
+
+def balancing_weights(labels: npt.NDArray[np.int64], classes: int) -> Tensor:
+    """``[classes]``: a class's share of the loss is that of any other; their mean over all is 1."""
+    counts = np.bincount(labels, minlength=classes)
+    weights = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return torch.from_numpy(weights.astype(np.float32))
 
 
 def total_loss(losses: Mapping[str, Tensor], aux_weight: float) -> Tensor:

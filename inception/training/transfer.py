@@ -22,7 +22,7 @@ from inception.training.feature_cache import Features, cached_features
 from inception.training.group import Group
 from inception.training.heads import is_cosine, level_rows
 from inception.training.loop import Reports, check_finite, least_batch, peak_memory_mb
-from inception.training.losses import MAIN, losses_by_head
+from inception.training.losses import MAIN, balancing_weights, losses_by_head
 from inception.training.neighbours import fit_nearest
 from inception.training.optimisers import WeightAverage, create_optimiser, rate_at, set_rate
 from inception.training.records import RunStart
@@ -121,7 +121,8 @@ class ClassifierTraining:
     def _train_epoch(self) -> None:
         c, epoch = self.config, self.state.epoch
         seed, least = c.sampling_seed, self.least
-        plan = epoch_plan(len(self.rows), c.batch_size, seed, epoch, least=least)
+        evenly = self.train.labels[self.rows] if c.balance == "sampling" else None
+        plan = epoch_plan(len(self.rows), c.batch_size, seed, epoch, least=least, evenly=evenly)
         for chosen in plan[: self.total_steps - self._global_step()]:
             self._step(self.rows[chosen], view=epoch % c.cached_views)
 
@@ -131,7 +132,11 @@ class ClassifierTraining:
         set_rate(self.optimiser, rate_at(c, step, self.total_steps, self.steps_per_epoch))
         labels = torch.from_numpy(self.train.labels[rows]).to(c.device)
         logits = self.head.train()(self._features(self.train, rows, view))
-        loss = losses_by_head(logits, {}, labels, label_smoothing=c.label_smoothing)[MAIN]
+        smoothing, weights = c.label_smoothing, None
+        if c.balance == "weights":
+            weights = balancing_weights(self.train.labels[self.rows], logits.shape[1]).to(c.device)
+        told = losses_by_head(logits, {}, labels, label_smoothing=smoothing, class_weights=weights)
+        loss = told[MAIN]
         self.optimiser.zero_grad()
         torch.autograd.backward(loss)
         if c.clip_norm is not None:
