@@ -16,8 +16,9 @@ help:  ## the targets
 demo: $(VENV)/demo  ## train, evaluate and predict on handwritten digits, offline, in under 5 minutes
 	$(BIN)/inception demo
 
+# two processes that compute with one thread each: half of the tests wait for a process to start
 test: $(VENV)/test browser  ## the tests
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
 check: $(VENV)/test  ## format, lint and types
 	$(BIN)/ruff format --check .
