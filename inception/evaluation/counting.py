@@ -70,7 +70,10 @@ def count_cells(
     how: Request,
     observe: Observer = no_observer,
 ) -> Counted:
-    """The same of the pictures with these numbers alone, however many of them are unreadable."""
+    """The same of the pictures with these numbers alone, however many of them are unreadable.
+
+    Only of as many members as ``models`` names is an answer that is no number an error.
+    """
     counts = list(dict.fromkeys(cell.crops for cell in cells))
     tallies = {cell: Tally(len(dataset.classes)) for cell in cells}
     unreadable: list[tuple[int, str, str]] = []
@@ -86,7 +89,7 @@ def count_cells(
         if isinstance(opinions, UnreadableImageError):
             unreadable.append((index, dataset.path(index), opinions.reason))
         else:
-            for name, told_by in zip(models, opinions.probabilities, strict=True):
+            for name, told_by in zip(models, opinions.probabilities, strict=False):
                 check_finite(told_by, name, dataset.path(index))
             said = _add(tallies, counts, opinions, int(dataset.labels[index]))
             observe(dataset, index, said)

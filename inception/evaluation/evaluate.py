@@ -254,13 +254,12 @@ def evaluate_share(
     preprocessing: Preprocessing,
     rows: Sequence[int],
     *,
-    models: Sequence[str],
     threads: int | None = None,
     progress: Progress = no_progress,
 ) -> Counted:
-    """The part of ``evaluate_engine`` that looks at these pictures; ``conclude`` is the rest."""
+    """What ``conclude`` is to put together; answers that are no numbers make the loss none."""
     how = Request(threads=threads, progress=progress)
-    return count_cells([Member(engine, preprocessing)], dataset, rows, models, [Cell(1, 1)], how)
+    return count_cells([Member(engine, preprocessing)], dataset, rows, (), [Cell(1, 1)], how)
 
 
 def conclude(

@@ -40,7 +40,6 @@ def validate(
             dataset,
             spec.preprocessing,
             group.share(range(len(dataset))),
-            models=(spec.name,),
             threads=config.threads,
             progress=progress,
         )
