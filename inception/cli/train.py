@@ -81,7 +81,10 @@ DryOption = Annotated[
 ]
 OutOption = Annotated[str | None, typer.Option(help="Run folder; below runs/ by default.")]
 ResumeOption = Annotated[
-    str | None, typer.Option(help="Run folder to go on with, exactly as if never stopped.")
+    str | None,
+    typer.Option(
+        help="Run folder to go on with, exactly as if never stopped; or its epoch-N.safetensors."
+    ),
 ]
 RecipeOption = Annotated[
     str | None,
@@ -89,6 +92,7 @@ RecipeOption = Annotated[
         help="Settings that go together; `inception recipes` lists them.", autocompletion=recipes
     ),
 ]
+KeepOption = Annotated[int | None, typer.Option(rich_help_panel=MACHINE)]
 UnreadableOption = Annotated[float | None, typer.Option(rich_help_panel=MACHINE)]
 DeviceSetting = Annotated[str | None, typer.Option(autocompletion=devices, rich_help_panel=MACHINE)]
 
@@ -120,6 +124,7 @@ def train(
     members: MembersOption = 1,
     wider: WiderOption = None,
     member_crop: MemberCropOption = None,
+    keep: KeepOption = None,
     max_unreadable: UnreadableOption = None,
     device: DeviceSetting = None,
     threads: ThreadsOption = None,

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -115,6 +116,18 @@ def load_checkpoint(
     for name, p in modules["network"].named_parameters():
         if values := _below(own, name):
             optimiser.state[p] = {key: _placed(value, p) for key, value in values.items()}
+
+
+def keep_checkpoint(last: Path, epoch: int, keep: int) -> None:
+    """Lets the checkpoint of an epoch's end stay, as those of the last ``keep`` epochs do."""
+    if not keep:
+        return
+    with replacing(last.with_name(f"epoch-{epoch}.safetensors")) as beside:
+        shutil.copyfile(last, beside)
+    for old in last.parent.glob("epoch-*.safetensors"):
+        number = old.stem.removeprefix("epoch-")
+        if number.isdigit() and int(number) <= epoch - keep:
+            old.unlink()
 
 
 def _optimiser_state(

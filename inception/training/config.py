@@ -161,6 +161,12 @@ class TrainConfig:
     checkpoint_s: float = setting(
         120.0, "seconds between checkpoints within an epoch", above=0, machine=True
     )
+    keep: int = setting(
+        0,
+        "the last so many epochs' checkpoints stay, epoch-N.safetensors, to --resume from",
+        least=0,
+        machine=True,
+    )
 
     def __new__(cls, *_: Any, **settings: Any) -> Self:
         """Where a name is no setting's, says which is the nearest."""

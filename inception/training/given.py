@@ -87,6 +87,7 @@ class Settings(TypedDict, total=False):
     threads: int | None
     max_unreadable: float
     checkpoint_s: float
+    keep: int
 
 
 def configured(

@@ -92,10 +92,12 @@ class Training:
             self.class_weights = weights.to(self.device)
         self._saved_at = time.monotonic()
 
-    def resume(self, state: State) -> None:
-        """Goes on from the checkpoint whose state this is."""
+    def resume(self, state: State, checkpoint: Path) -> None:
+        """Goes on from the checkpoint whose state this is, which becomes the last one."""
         self.state = state
-        load_checkpoint(self.last, self._modules(), self.optimiser)
+        load_checkpoint(checkpoint, self._modules(), self.optimiser)
+        if checkpoint != self.last:
+            self.save()
 
     def run(self) -> Iterator[tuple[Evaluation, bool]]:
         """Trains to the end; after each epoch gives its validation and whether it is the best.
@@ -232,7 +234,8 @@ class Training:
         heads = [MAIN, *self.network.spec.aux]
         sums = self.group.sum([losses.get(name, 0.0) for name in heads])
         for name, value in zip(heads, sums, strict=True):
-            when = f"at step {self._global_step()}"
+            s = self.state
+            when = f"at step {self._global_step()} (epoch {s.epoch + 1}, batch {s.step + 1})"
             check_finite(value / total, f"{name} loss", when, self.config)
             self.state.sums[name] = self.state.sums.get(name, 0.0) + value
 

@@ -42,7 +42,7 @@ class RunStart:
         transplant: what did not carry over from another model; ``kept_classes``: those whose rows
             of its classifiers did, where their names differ from this run's.
         looked: what was looked at of the pictures, and cannot be read.
-        resumed_at: epoch and step.
+        resumed_at: epoch and step; ``checkpoint``, where they are kept.
         moved: settings of the machine that are others than before.
         processes: how many train together; ``processes_before``, likewise.
     """
@@ -58,6 +58,7 @@ class RunStart:
     kept_classes: tuple[str, ...] | None = None
     looked: tuple[Looked, ...] = ()
     resumed_at: tuple[int, int] | None = None
+    checkpoint: Path | None = None
     moved: tuple[str, ...] = ()
     processes: int = 1
     processes_before: int | None = None

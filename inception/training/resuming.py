@@ -36,17 +36,18 @@ def _digest(path: Path) -> str:
 
 
 def resumed(
-    folder: Path,
+    place: Path,
     data: str | Path | None,
     config: TrainConfig | None,
     machine: Mapping[str, Any],
     group: Group,
 ) -> tuple[RunStart, InceptionNet, State | None]:
-    """The run of a folder, ready to go on as if it had not stopped.
+    """The run of a folder, ready to go on as if it had not stopped; or from one of its checkpoints.
 
     Raises:
         InputError: it is none, or its data, network or settings are not what they were.
     """
+    folder, last = (place.parent, place) if place.is_file() else (place, place / LAST)
     saved = read_start(folder)
     check_same(folder, saved.config, config)
     if group.size != saved.processes:  # whose share of the cores is another
@@ -55,9 +56,9 @@ def resumed(
     opened = _data_of(folder, saved, data)
     train, val = opened.for_training(now.seed)
     state = None
-    if (folder / LAST).exists():
-        state, settings = read_checkpoint(folder / LAST)
-        check_same(folder / LAST, saved.config, TrainConfig.from_json(settings))
+    if last.exists():
+        state, settings = read_checkpoint(last)
+        check_same(last, saved.config, TrainConfig.from_json(settings))
     init = find_model(now.init) if now.init and state is None else None
     found = group.first(lambda: identity(saved.spec, train, val, init))
     _check_identity(folder, opened, saved, found, train)
@@ -69,6 +70,7 @@ def resumed(
         transplant=moved and moved.transplant,
         kept_classes=moved and moved.kept_classes,
         resumed_at=None if state is None else (state.epoch, state.step),
+        checkpoint=last,
         moved=tuple(f"{n} {getattr(now, n)} (was {getattr(saved.config, n)})" for n in changed),
         processes=group.size,
         processes_before=saved.processes,

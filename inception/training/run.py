@@ -17,7 +17,7 @@ from inception.evaluation.evaluate import Evaluation
 from inception.machine import available_cores, torch_threads
 from inception.models.network import InceptionNet
 from inception.prediction import RUN_MODEL
-from inception.training.checkpoint import State
+from inception.training.checkpoint import State, keep_checkpoint
 from inception.training.config import TrainConfig
 from inception.training.design import begin, design, resolve
 from inception.training.folder import LAST, check_free, locked, new_folder_name
@@ -86,7 +86,8 @@ def train(
         config: settings, also as a mapping; the default recipe's where not given. A resumed run
             has its own: what is decided here must be the same there.
         out: the run folder; a new one below ``runs/`` by default.
-        resume: a run folder to go on with, exactly as if it had not stopped.
+        resume: a run folder to go on with, exactly as if it had not stopped; or a checkpoint that
+            ``keep`` left there.
         machine: settings among ``config.MACHINE`` that a resumed run is to have from now on.
         reports: told of steps and epochs.
         started: told what is about to happen.
@@ -185,8 +186,8 @@ def _go(
             stopping=stopping,
             reports=reports,
         )
-        if state is not None:
-            training.resume(state)
+        if state is not None and start.checkpoint is not None:
+            training.resume(state, start.checkpoint)
         with Pictures(start.folder, reports.warning) as pictures:
             for evaluation, best in training.run():
                 _keep(start, training, evaluation, best, pictures)
@@ -203,6 +204,7 @@ def _keep(
         if best:
             record_best(start, training.averaged.state_dict(), evaluation, training.state.epoch)
         training.save()
+        keep_checkpoint(training.last, training.state.epoch, start.config.keep)
         record_epoch(start.folder, training.state)
         pictures.add(training.state, evaluation if best else None)
 

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -318,3 +319,20 @@ def test_the_digest_of_a_large_set_reads_some_of_it(
     monkeypatch.setattr(type(whole), "encoded", lambda self, index: read.append(index) or b"")
     whole.digest()
     assert 10 <= len(read) <= 20
+
+
+def test_earlier_checkpoints_stay_to_go_back_to(
+    colours: Path, config: TrainConfig, tmp_path: Path
+) -> None:
+    whole, back = tmp_path / "whole", tmp_path / "back"
+    train(colours, replace(config, epochs=4, keep=2), out=whole)
+    kept = sorted(path.name for path in whole.glob("epoch-*"))
+    assert kept == ["epoch-3.safetensors", "epoch-4.safetensors"]
+    shutil.copytree(whole, back)
+    (back / "last.safetensors").write_bytes(b"damaged")
+    starts: list[RunStart] = []
+    train(None, resume=back / "epoch-3.safetensors", started=starts.append)
+    assert starts[0].resumed_at == (3, 0)
+    assert equal(whole, back, "last.safetensors") and equal(whole, back)
+    with pytest.raises(InputError, match=r"model\.safetensors is not a checkpoint"):
+        train(None, resume=back / "model.safetensors")
