@@ -72,7 +72,7 @@ def test_a_value_of_another_type_is_refused(field: Field[Any], value: object) ->
 def test_help_names_every_setting_with_its_values() -> None:
     lines = {name: (values, about) for name, values, about in settings_help()}
     assert len(lines) == len(fields(TrainConfig)) - 1  # all but the recipe
-    assert lines["lr=0.05"] == ("above 0", "peak rate")
+    assert lines["lr=0.05"] == ("above 0", "peak learning rate")
     assert lines["momentum=0.9"][0] == "from 0 to 1"
     assert lines["optimiser=sgd"][0] == "sgd, adamw, rmsprop"
     assert lines["mirror=none"][0] == "true or false"
