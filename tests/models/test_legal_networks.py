@@ -61,7 +61,7 @@ SPEC = Spec(
 INFO = ModelInfo(SPEC, ("u", "v", "w"))
 S, C = "spec.stages", "spec.classifier"
 NAN, INF = math.nan, math.inf
-DROP = object()
+DROP = "(left out)"  # text, so that every process names the cases alike
 
 
 def nested(depth: int, value: Any) -> Any:
