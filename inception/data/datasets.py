@@ -248,9 +248,9 @@ def _tar(paths: Sequence[Path]) -> dict[str, _Labelled]:
     missing = next((i for i, label in enumerate(source.labels) if not label), None)
     if missing is not None:
         raise InputError(f"{source.path(missing)} has no label: key.cls is missing beside it")
-    numbers = [whole(label) for label in source.labels]
-    labels = source.labels if None in numbers else numbers
-    return {"all": _Labelled(source, labels, range(len(labels)))}  # type: ignore[arg-type]
+    numbers = [number for label in source.labels if (number := whole(label)) is not None]
+    labels = numbers if len(numbers) == len(source.labels) else source.labels
+    return {"all": _Labelled(source, labels, range(len(labels)))}
 
 
 def _tar_folders(place: Path, source: TarSource) -> dict[str, _Labelled]:
