@@ -62,6 +62,8 @@ TORCH_FREE = [
     "inception.evaluation.exits",
     "inception.runtime.early_exit",
     "inception.explanation.cam",
+    "inception.detection.boxes",
+    "inception.detection.datasets",
     "inception.serving.server",
     "inception.reproduce.cards",
     "inception.reproduce.claims",

@@ -13,6 +13,7 @@ from inception.cli.benchmark import benchmark
 from inception.cli.catalogue import list_weights, pull
 from inception.cli.data import data_app
 from inception.cli.demo import demo
+from inception.cli.detect import detect_app
 from inception.cli.doctor import doctor
 from inception.cli.evaluate import evaluate
 from inception.cli.explain import explain
@@ -50,6 +51,7 @@ weights_app.command(cls=GroupedCommand)(pull)
 weights_app.command(cls=GroupedCommand)(verify)
 weights_app.command(cls=GroupedCommand)(doctor)
 app.add_typer(data_app)
+app.add_typer(detect_app)
 app.add_typer(weights_app)
 
 

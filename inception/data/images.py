@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from inception.errors import InputError
-from inception.files import read_bytes
+from inception.files import open_regular, read_bytes
 
 Picture = npt.NDArray[np.uint8]  # [H, W, 3], RGB
 
@@ -45,6 +45,7 @@ BYTES_PER_PIXEL = 12  # held while one is decoded: Pillow's copy, a turned one, 
 MAX_BYTES = 3 << 29  # held by all pictures that are decoded at once
 BAND_PIXELS = 1 << 20  # converted at once
 _SCAN = b"\xff\xda"
+_SAYS_ORIENTATION = re.compile(rb"e[Xx][Ii]f|rientation")
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 
 
@@ -106,6 +107,22 @@ def default_max_pixels() -> int:
     if not given.isdecimal() or int(given) < 1:
         raise InputError(f"INCEPTION_MAX_PIXELS must be a number of pixels from 1; got {given!r}")
     return int(given)
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Height and width of the picture as ``read_image`` gives it, from its header alone.
+
+    Raises:
+        UnreadableImageError: no regular file, or not a picture.
+    """
+    try:
+        with open_regular(path) as file, Image.open(file, formats=FORMATS) as image:
+            # a PNG may tell its orientation after its pixels, and Pillow decodes it to look
+            told = image.format != "PNG" or _SAYS_ORIENTATION.search(read_bytes(path))
+            turned = bool(told) and _orientation(image) > 4
+            return (image.width, image.height) if turned else (image.height, image.width)
+    except Exception as error:  # as in read_image
+        raise UnreadableImageError(str(path), _reason(error)) from error
 
 
 def image_mode(data: bytes) -> str:

@@ -1,0 +1,1 @@
+"""Detection: where in a picture its objects are. Regions proposed, then classified."""
