@@ -1,4 +1,4 @@
-"""``inception data``: the data doctor."""
+"""``inception data``: the data doctor, and the makers of data sets."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from inception.cli import pack as makers
 from inception.cli.grouped import GroupedCommand
 from inception.cli.output import JsonOption, MaxPixelsOption, ThreadsOption, say
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 data_app = typer.Typer(
     name="data", help="Looks after data sets.", rich_markup_mode=None, invoke_without_command=True
 )
+
+data_app.command(cls=GroupedCommand)(makers.pack)
+data_app.command(cls=GroupedCommand)(makers.split)
 
 MOST_LINES = 10  # of a list; --json has all
 

@@ -69,6 +69,13 @@ class Dataset:
         """The picture, ``uint8 [H, W, 3]``. Raises ``UnreadableImageError``."""
         return read_image(self.encoded(index), name=self.path(index))
 
+    def sample(self, index: int) -> bytes:
+        """A digest of the picture's size and some of its bytes: equal where pictures are."""
+        try:
+            return self.source.sample(int(self.rows[index]))
+        except UnreadableImageError:  # told when it is read
+            return f"unreadable {self.key(index)}".encode("utf-8", "surrogatepass")
+
     def subset(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.int64], name: str) -> Dataset:
         """The chosen pictures, by mask or by index."""
         return replace(self, name=name, labels=self.labels[chosen], rows=self.rows[chosen])
@@ -162,7 +169,7 @@ class Data:
             )
         if "val" in self.splits:
             return replace(train, notes=self.notes), self.splits["val"]
-        held = held_out(train.labels, [_digest(train, i) for i in range(len(train))], seed)
+        held = held_out(train.labels, [train.sample(i) for i in range(len(train))], seed)
         if not held.any():
             raise InputError(
                 f"{self.place} has too few pictures ({len(train)}) to hold some out: each class "
@@ -201,13 +208,6 @@ def open_data(place: str | Path) -> Data:
         if found := sorted(place.glob(f"*{suffix}")):
             return _data(place, _shards_by_split(found, reader))
     return _folders(place)
-
-
-def _digest(dataset: Dataset, index: int) -> bytes:
-    try:
-        return dataset.source.sample(int(dataset.rows[index]))
-    except UnreadableImageError:  # told when it is read
-        return f"unreadable {dataset.key(index)}".encode("utf-8", "surrogatepass")
 
 
 def _holdout_notes(train: Dataset, held: npt.NDArray[np.bool_]) -> list[str]:
