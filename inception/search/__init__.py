@@ -1,0 +1,1 @@
+"""Better modules than Table 1: a space of networks, budgets, studies; and pruning."""
