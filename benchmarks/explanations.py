@@ -34,6 +34,7 @@ from inception.weights.model_file import read_info
 
 SIDE = 140  # cells a side on which heat and boxes are compared
 COMPARED = 100  # pictures on which int8's maps are held against fp32's
+ALIKE = 0.98  # the correlation wanted
 CALIBRATED = 128  # training pictures on which int8's ranges are measured
 AT_ONCE = 16  # pictures in a turn
 
@@ -46,8 +47,10 @@ def main() -> None:
     show("time", columns, timed(several[:AT_ONCE], fast, options.rounds, options.clock))
     with TemporaryDirectory() as folder:
         alike = correlations(several[:COMPARED], fast, ClassActivation(int8(Path(folder))))
-    row = [str(len(alike)), f"{np.median(alike):.4f}", f"{min(alike):.4f}"]
-    show("int8's map with fp32's", ["pictures", "median correlation", "least"], [row])
+    below = sum(each < ALIKE for each in alike)
+    row = [str(len(alike)), f"{np.median(alike):.4f}", f"{min(alike):.4f}", str(below)]
+    columns = ["pictures", "median correlation", "least", f"below {ALIKE}"]
+    show("int8's map with fp32's", columns, [row])
     columns = ["method", "heat in box", "box of crop", "hottest in box"]
     show("where the heat lies", columns, list(places(pictures)))
 

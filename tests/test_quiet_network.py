@@ -1,9 +1,12 @@
 """Nothing of ours, and nothing we import, speaks to anybody but this machine."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -72,6 +75,34 @@ def test_no_command_speaks_to_anybody(watched: dict[str, str], colours: Path) ->
     assert not spoke.exists(), spoke.read_text()
     home = Path(watched["HOME"])
     assert [p.name for p in (home / "intel").iterdir()] == ["openvino_telemetry"]
+
+
+def test_a_server_speaks_to_whoever_asks_only(watched: dict[str, str], colours: Path) -> None:
+    picture = next(colours.rglob("*.png")).read_bytes()
+    command = [sys.executable, "-m", "inception", "serve", "--port", "0", "--threads", "1"]
+    with subprocess.Popen(command, env=watched, stdout=subprocess.PIPE, text=True) as serving:
+        assert serving.stdout is not None
+        at = serving.stdout.readline().split()[3].rstrip(",;")
+        for path, body in (("", None), ("v1/predict", picture), ("v1/explain", picture)):
+            asked = Request(f"{at}/{path}", body, {"Content-Type": "image/png"})
+            with urlopen(asked) as answer:
+                assert answer.status == 200
+        serving.terminate()
+    assert serving.returncode == 0
+    spoke = Path(watched["SPOKE_TO"])
+    assert not spoke.exists(), spoke.read_text()
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+def test_no_engine_asks_for_an_address_beneath_python(
+    watched: dict[str, str], colours: Path, tmp_path: Path
+) -> None:
+    calls = tmp_path / "calls"  # ONNX Runtime's own telemetry is native: no hook of Python's hears
+    trace = ["strace", "-f", "-qq", "-e", "trace=connect,sendto,sendmsg", "-o", str(calls)]
+    predict = [sys.executable, "-m", "inception", "predict", "--threads", "1", str(colours)]
+    for engine in ("onnx", "openvino"):
+        subprocess.run([*trace, *predict, "--engine", engine], env=watched, check=True)
+        assert not re.findall(r"AF_INET.*", calls.read_text())
 
 
 def test_the_guard_hears_a_look_up_in_a_child(watched: dict[str, str]) -> None:

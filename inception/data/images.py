@@ -44,6 +44,7 @@ FULLEST = {"JPEG": 1024, "MPO": 1024, "PNG": 8 * 1032}  # pixels that a byte can
 BYTES_PER_PIXEL = 12  # held while one is decoded: Pillow's copy, a turned one, ours
 MAX_BYTES = 3 << 29  # held by all pictures that are decoded at once
 BAND_PIXELS = 1 << 20  # converted at once
+_SPACES = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK"}  # what simplejpeg calls Pillow's modes
 _SCAN = b"\xff\xda"
 _SAYS_ORIENTATION = re.compile(rb"e[Xx][Ii]f|rientation")
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
@@ -211,23 +212,22 @@ def _plain_jpeg(image: Image.Image, data: bytes) -> Picture | None:
 
     It gives up at the first thing that is not as it should be; Pillow then tells what can be
     borne, bytes between the segments for example. Pillow would bear missing data too, and fill
-    them with grey: that is an error as in a file cut short.
+    them with grey: that is an error as in a file cut short. CMYK is read here for that alone.
     """
     decode = _simplejpeg()
-    if decode is None or image.format not in ("JPEG", "MPO") or image.mode not in ("RGB", "L"):
+    if decode is None or image.format not in ("JPEG", "MPO") or image.mode not in _SPACES:
         return None
-    space = "RGB" if image.mode == "RGB" else "GRAY"
     size = {"min_height": image.height, "min_width": image.width}
     try:
-        picture = decode(data, colorspace=space, **size)
+        picture = decode(data, colorspace=_SPACES[image.mode], **size)
     except ValueError as error:
         if "premature end of data segment" in str(error):
             raise _Refused("image file is truncated (data are missing)") from error
         return None
-    if picture.shape[:2] != (image.height, image.width):
+    if image.mode == "CMYK" or picture.shape[:2] != (image.height, image.width):
         return None
     upright = np.ascontiguousarray(UPRIGHT[_orientation(image)](picture))
-    return upright if space == "RGB" else upright.repeat(3, axis=2)
+    return upright if image.mode == "RGB" else upright.repeat(3, axis=2)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -367,7 +367,7 @@ def test_a_jpeg_that_claims_more_than_its_bytes_can_hold_is_truncated(
     assert read_image(blank).shape == (4000, 4000, 3)  # the fullest there is
 
 
-@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_a_jpeg_with_an_end_but_not_all_data_is_truncated(mode: str, orientation: int) -> None:
     exif = Image.Exif()
