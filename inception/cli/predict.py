@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 import os
 import sys
 from collections import deque
@@ -220,11 +221,23 @@ def _opened(name: str, files: ExitStack) -> TextIO:
     try:
         path = Path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        return files.enter_context(
-            path.open("w", encoding="utf-8", errors="surrogateescape", newline="")
-        )
+        raw = io.BufferedWriter(_Named(path, "w"))
     except OSError as error:
         raise InputError(f"cannot write {name}: {error.strerror}") from error
+    return files.enter_context(
+        io.TextIOWrapper(raw, encoding="utf-8", errors="surrogateescape", newline="")
+    )
+
+
+class _Named(io.FileIO):
+    """A file whose name is in what is raised where it can hold no more."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            error.filename = self.name
+            raise
 
 
 class _Writer(Protocol):

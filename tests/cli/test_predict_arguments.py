@@ -104,3 +104,10 @@ def test_pictures_are_saved_with_their_labels(tmp_path: Path) -> None:
             assert made.height > 60 and made.width >= 60
             corner = np.asarray(made.convert("RGB"), int)[-30, made.width // 2]
         assert abs(corner - (200, 60, 60)).max() < 70
+
+
+@pytest.mark.parametrize("option", ["--csv", "--json"])
+def test_a_full_disk_is_told_with_the_file_it_was_for(option: str, place: Path) -> None:
+    done = run("predict", str(place / "pets"), "--quiet", option, "/dev/full")
+    assert done.returncode == 2
+    assert done.stderr.endswith("inception: cannot write /dev/full: No space left on device\n")
