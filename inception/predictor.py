@@ -13,6 +13,7 @@ import numpy as np
 
 from inception.data.crops import largest_resize
 from inception.data.images import UnreadableImageError
+from inception.embedding.embed import Embedder, Embeddings
 from inception.errors import InputError
 from inception.evaluation.evaluate import Evaluation, evaluate_members, identified
 from inception.evaluation.request import Request
@@ -76,6 +77,8 @@ class Predictor:
         pets/val/cat/1.png 1
         >>> predictor.evaluate("pets").images
         4
+        >>> predictor.embed("pets/val").vectors.shape
+        (4, 1024)
     """
 
     def __init__(
@@ -101,6 +104,8 @@ class Predictor:
                 )
             check_same_classes(infos[0].classes, info.classes, str(names[0]), str(name))
         self._infos = infos
+        self._model, self._asked = model, {"engine": engine, "device": device}
+        self._embedders: dict[str | None, Embedder] = {}
         self._names, self.classes = [str(name) for name in names], infos[0].classes
         self.preprocessing: Preprocessing = infos[0].preprocessing
         if exit_confidence is None:
@@ -173,6 +178,23 @@ class Predictor:
         some, names = whole.limited(limit), self._names
         result = evaluate_members(self._members, some, names, how, crops=self._crops)
         return identified(result, whole, self._infos)
+
+    def embed(self, pictures: Pictures, *, stage: str | None = None) -> Embeddings:
+        """The pictures as vectors, ``.vectors [N, features]``: alike where pictures are.
+
+        Args:
+            pictures: as for ``predict``.
+            stage: whose output is averaged over its grid; by default what the classifier sees.
+
+        Raises:
+            InputError: no such stage, no picture that could be read, or an ensemble.
+        """
+        if stage not in self._embedders:
+            self._embedders[stage] = Embedder(
+                self._model, **self._asked, stage=stage, crops=self._crops,
+                batch_size=self._batch_size, threads=self._threads,
+            )  # fmt: skip
+        return self._embedders[stage].embed(pictures)
 
     def _prediction(
         self, item: Item, opinions: Opinions | UnreadableImageError, top: int

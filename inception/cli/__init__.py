@@ -15,6 +15,7 @@ from inception.cli.data import data_app
 from inception.cli.demo import demo
 from inception.cli.detect import detect_app
 from inception.cli.doctor import doctor
+from inception.cli.embed import embed, similar
 from inception.cli.evaluate import evaluate
 from inception.cli.explain import explain
 from inception.cli.export import export
@@ -42,7 +43,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    *(models, compare, recipes, train, evaluate, predict, explain, serve),
+    *(models, compare, recipes, train, evaluate, predict, explain, embed, similar, serve),
     *(export, benchmark, reproduce, demo),
 ):
     app.command(cls=GroupedCommand)(command)

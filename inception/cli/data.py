@@ -20,6 +20,13 @@ data_app = typer.Typer(
 data_app.command(cls=GroupedCommand)(makers.pack)
 data_app.command(cls=GroupedCommand)(makers.split)
 
+ByOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODEL",
+        help="Also find copies as this model sees them: resized, cut, relit, re-encoded.",
+    ),
+]
 MOST_LINES = 10  # of a list; --json has all
 
 
@@ -36,6 +43,7 @@ def check(
     seed: Annotated[
         int, typer.Option(help="Without a validation set: what training with it holds out.")
     ] = 0,
+    by: ByOption = None,
     threads: ThreadsOption = None,
     max_pixels: MaxPixelsOption = None,
     json: JsonOption = None,
@@ -45,11 +53,17 @@ def check(
     Exit status 1 where it matters.
     """
     from inception.cli.output import write_json
-    from inception.data.check import check_data
+    from inception.data.check import as_trained, check_data
     from inception.data.datasets import open_data
+    from inception.embedding.copies import Onlooker
     from inception.machine import available_cores
 
-    report = check_data(open_data(data), threads=threads or available_cores(), seed=seed)
+    onlooker = None if by is None else Onlooker(by, threads=threads)
+    opened = open_data(data)
+    report = check_data(opened, threads=threads or available_cores(), seed=seed)
+    if onlooker is not None:
+        alike = onlooker.copies(list(as_trained(opened, seed).values()))
+        report.alike = [pair.to_json() for pair in alike]
     write_json(report.to_json(), json)
     if json != "-":
         _print(report)
@@ -81,6 +95,8 @@ def _print(report: DataReport) -> None:
     _print_list("equal pictures in one split", [" = ".join(g) for g in report.duplicates])
     near = "pictures in several splits that look alike; look whether they are copies"
     _print_list(near, [" ~ ".join(pair) for pair in report.near_leaks])
+    seen = [f"{p['first']} ~ {p['second']} ({p['likeness']:.2f})" for p in report.alike or ()]
+    _print_list("pictures the model sees nearly the same, the likest first", seen)
 
 
 def _print_list(title: str, lines: list[str]) -> None:

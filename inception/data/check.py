@@ -41,6 +41,8 @@ class DataReport:
         conflicts: groups of equal pictures with different labels.
         near_leaks: pairs in two splits that look alike but are not equal, the likest first.
         notes: what the set leaves out, and what training will hold out.
+        alike: pairs in any splits that a model sees nearly the same, with their likeness; None
+            where none was asked.
     """
 
     splits: dict[str, SplitReport] = field(default_factory=dict)
@@ -51,6 +53,7 @@ class DataReport:
     conflicts: list[list[str]] = field(default_factory=list)
     near_leaks: list[list[str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    alike: list[dict[str, Any]] | None = None
 
     @property
     def healthy(self) -> bool:
@@ -62,7 +65,8 @@ class DataReport:
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON values."""
-        return {**asdict(self), "healthy": self.healthy}
+        values = {**asdict(self), "healthy": self.healthy}
+        return {n: v for n, v in values.items() if n != "alike" or v is not None}
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def check_data(data: Data, *, threads: int, seed: int = 0) -> DataReport:
     Equal pictures are those that decode to the same pixels. Without a validation set the splits
     are those that training makes with ``seed``.
     """
-    splits = _as_trained(data, seed)
+    splits = as_trained(data, seed)
     report = DataReport(notes=list(next(iter(splits.values())).notes or data.notes))
     by_digest: dict[str, list[tuple[str, _Finding]]] = defaultdict(list)
     by_split: dict[str, list[_Finding]] = {}
@@ -104,7 +108,8 @@ def check_data(data: Data, *, threads: int, seed: int = 0) -> DataReport:
     return report
 
 
-def _as_trained(data: Data, seed: int) -> Mapping[str, Dataset]:
+def as_trained(data: Data, seed: int) -> Mapping[str, Dataset]:
+    """The splits, those that training makes with ``seed`` where there is no validation set."""
     if "val" in data.splits:
         return data.splits
     try:

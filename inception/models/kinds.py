@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from inception.fields import Range
@@ -238,6 +239,13 @@ def leaves(layers: Layers) -> list[Layer]:
 
     map_layers(layers, keep)
     return found
+
+
+def pooling_of(classifier: Layers) -> dict[str, Layers]:
+    """Its first layers, as long as they have no weights and no chance in them."""
+    layers = classifier if isinstance(classifier, Mapping) else {}
+    kinds = Pool | LocalResponseNorm | Flatten
+    return dict(takewhile(lambda named: isinstance(named[1], kinds), layers.items()))
 
 
 def concrete(layers: Layers, num_classes: int) -> Layers:

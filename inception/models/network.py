@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from itertools import takewhile
 from typing import Any, Literal, overload
 
 import torch
@@ -13,13 +12,8 @@ from torch.utils.checkpoint import checkpoint
 
 from inception.models.cost import Position, cost, smallest_size, too_small
 from inception.models.initialise import Weighted, draw_logits
-from inception.models.layers import (
-    LocalResponseNormLayer,
-    MapsLayer,
-    PoolLayer,
-    statistics_untouched,
-)
-from inception.models.spec import Spec, layers_to_json
+from inception.models.layers import MapsLayer, statistics_untouched
+from inception.models.spec import Spec, layers_to_json, pooling_of
 from inception.preprocessing import LUMA, Preprocessing
 
 
@@ -136,16 +130,11 @@ class InceptionNet(nn.Module):
             draw_logits(layer, self.spec.initialisation)
 
     def _pooling(self) -> list[nn.Module]:
-        """The classifier's first layers, as long as they have no weights and no chance in them."""
-        layers = list(self.classifier.children())
-        kinds = PoolLayer | LocalResponseNormLayer | nn.Flatten
-        return list(takewhile(lambda layer: isinstance(layer, kinds), layers))
+        return list(self.classifier.children())[: len(pooling_of(self.spec.classifier))]
 
     def pooling_json(self) -> list[dict[str, Any]]:
         """What stands between the last stage and ``embed``'s features, as JSON values."""
-        classifier = self.spec.classifier
-        layers = list(classifier.values()) if isinstance(classifier, Mapping) else []
-        return [layers_to_json(layer) for layer in layers[: len(self._pooling())]]
+        return [layers_to_json(layer) for layer in pooling_of(self.spec.classifier).values()]
 
     def logits_layers(self) -> Iterator[Weighted]:
         """The last weighted layer of the classifier and of each head: those that know classes."""

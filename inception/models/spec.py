@@ -35,6 +35,7 @@ from inception.models.kinds import (
     concrete,
     leaves,
     map_layers,
+    pooling_of,
     separable,
 )
 from inception.preprocessing import Preprocessing
@@ -67,6 +68,7 @@ __all__ = [  # also what a table of one's own needs beside the kinds
     "leaves",
     "map_layers",
     "map_spec",
+    "pooling_of",
     "replace",
     "separable",
 ]

@@ -38,13 +38,16 @@ from inception.models.spec import (
     Residual,
     Spec,
     concrete,
+    pooling_of,
 )
 from inception.runtime import program as p
 from inception.runtime.program import (
     AUX,
     AUX_LOGITS,
     DEFAULT_OUTPUTS,
+    EMBEDDING,
     LOGITS,
+    POOLED,
     PROBABILITIES,
     START,
     STEP,
@@ -71,9 +74,9 @@ def lower(
     Args:
         spec: the network.
         weights: its tensors by name.
-        outputs: ``probabilities``, ``logits``, ``features:STAGE``, and of the head after a stage
-            ``aux:STAGE`` (probabilities) and ``aux_logits:STAGE``; ``step:NAME`` is what any
-            step gives, by the path of its layer.
+        outputs: ``probabilities``, ``logits``, ``embedding``, ``features:STAGE``, their means
+            ``pooled:STAGE``, and of the head after a stage ``aux:STAGE`` (probabilities) and
+            ``aux_logits:STAGE``; ``step:NAME`` is what any step gives, by the path of its layer.
         temperature: what the classifier's logits are divided by before the softmax; the output
             ``logits`` is not.
         aux_temperatures: the same of heads, by their stages; 1 by default.
@@ -83,9 +86,9 @@ def lower(
     """
     check(spec)
     heads = [h for h in spec.aux if any(n.startswith(f"aux.{h}.") for n in weights)]
-    features = [f"features:{stage}" for stage in spec.stages]
+    features = [f"{kind}{stage}" for kind in ("features:", POOLED) for stage in spec.stages]
     of_heads = [f"{kind}{head}" for kind in (AUX, AUX_LOGITS) for head in heads]
-    known = [PROBABILITIES, LOGITS, *features, *of_heads]
+    known = [PROBABILITIES, LOGITS, EMBEDDING, *features, *of_heads]
     check_outputs([output for output in outputs if not output.startswith(STEP)], known)
     lowering = _Lowering(spec, weights)
     wanted = [h for h in heads if {f"{AUX}{h}", f"{AUX_LOGITS}{h}"} & set(outputs)]
@@ -117,12 +120,16 @@ class _Lowering:
         for stage, layers in spec.stages.items():
             x, at = self._part(layers, x, at, stage)
             values[f"features:{stage}"] = x
+            values[f"{POOLED}{stage}"] = self._pooled(x, at, f"{POOLED}{stage}")
             if stage in heads:
                 logits, _ = self._part(spec.aux[stage], x, at, f"aux.{stage}")
                 values[f"{AUX_LOGITS}{stage}"] = logits
                 heat = of_heads.get(stage, 1.0)
                 values[f"{AUX}{stage}"] = self._softmax(logits, f"{AUX}{stage}", heat)
-        values[LOGITS], _ = self._part(spec.classifier, x, at, "classifier")
+        pooling = pooling_of(spec.classifier)
+        x, at = self._part(pooling, x, at, "classifier")
+        values[EMBEDDING] = self._flat(x, at, EMBEDDING)
+        values[LOGITS], _ = self._part(_after(spec.classifier, pooling), x, at, "classifier")
         values[PROBABILITIES] = self._softmax(values[LOGITS], PROBABILITIES, temperature)
         return values
 
@@ -144,6 +151,17 @@ class _Lowering:
             )
         mean, std = (np.array(v, np.float32) for v in (how.mean, how.std))
         return self._add(p.Normalise("/normalised", (START,), how.channel_order, mean, std))
+
+    def _pooled(self, x: str, at: Position, name: str) -> str:
+        if not at.flat:
+            _, height, width = at.shape
+            x = self._add(
+                p.Regions(f"/{name} mean", (x,), "average", ((0, height),), ((0, width),))
+            )
+        return self._flat(x, at, name)
+
+    def _flat(self, x: str, at: Position, name: str) -> str:
+        return x if at.flat else self._add(p.Flatten(f"/{name}", (x,)))
 
     def _softmax(self, logits: str, name: str, temperature: float) -> str:
         return self._add(p.Softmax(f"/{name}", (logits,), temperature))
@@ -252,6 +270,13 @@ class _Lowering:
     def _add(self, step: Step) -> str:
         self.steps.append(step)
         return step.name
+
+
+def _after(classifier: Layers, first: Mapping[str, Layers]) -> Layers:
+    """A classifier without its first layers."""
+    if not isinstance(classifier, Mapping):
+        return classifier
+    return {name: layer for name, layer in classifier.items() if name not in first}
 
 
 def _misfit(names: Sequence[str]) -> InputError:

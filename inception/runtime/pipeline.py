@@ -18,6 +18,7 @@ from inception.errors import InputError
 from inception.machine import available_cores
 from inception.preprocessing import Preprocessing
 from inception.runtime import Engine, Floats
+from inception.runtime.program import PROBABILITIES
 
 Item = TypeVar("Item")
 Squares = dict[Preprocessing, list[Picture]]  # for each way of cutting, of each number of crops
@@ -27,10 +28,15 @@ MOST_AHEAD = 1024  # squares made ready before the engine asks for them: 154 MB 
 
 @dataclass(frozen=True)
 class Member:
-    """A network that answers, alone or with others: its engine and how it takes pictures."""
+    """A network that answers, alone or with others: its engine and how it takes pictures.
+
+    Attributes:
+        output: of the engine, which is what it says: ``[N, numbers]``.
+    """
 
     engine: Engine
     preprocessing: Preprocessing
+    output: str = PROBABILITIES
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,8 @@ class Opinions:
     """What several networks say of one picture, for several numbers of crops.
 
     Attributes:
-        probabilities: ``[members, counts, classes]``, means over the crops.
+        probabilities: ``[members, counts, classes]``, means over the crops; of members with
+            another ``output`` its numbers.
         seconds: ``[members, counts]``, the engine's share for this picture.
     """
 
@@ -153,7 +160,7 @@ def _opinions(
     for member, how in zip(members, cuttings, strict=True):
         for shown in zip(*(squares[how] for squares in batch), strict=True):  # one number of crops
             began = time.perf_counter()
-            probabilities.append(_means(member.engine, shown, batch_size))
+            probabilities.append(_means(member, shown, batch_size))
             seconds.append((time.perf_counter() - began) / len(batch))
     shape = (len(members), -1)
     took = np.array(seconds, np.float32).reshape(shape)
@@ -161,10 +168,10 @@ def _opinions(
     return [Opinions(p.reshape(*shape, p.shape[-1]), took) for p in means]
 
 
-def _means(engine: Engine, shown: Sequence[Picture], batch_size: int) -> Floats:
-    """``[pictures, classes]``, the mean over each one's squares, in runs of nearly equal size."""
+def _means(member: Member, shown: Sequence[Picture], batch_size: int) -> Floats:
+    """``[pictures, numbers]``, the mean over each one's squares, in runs of nearly equal size."""
     squares = shown[0] if len(shown) == 1 else np.concatenate(shown)
     runs = np.array_split(squares, math.ceil(len(squares) / batch_size))
-    each = np.concatenate([engine.run(run)["probabilities"] for run in runs])
+    each = np.concatenate([member.engine.run(run)[member.output] for run in runs])
     means: Floats = each.reshape(len(shown), -1, each.shape[1]).mean(axis=1)
     return means

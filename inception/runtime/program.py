@@ -24,6 +24,8 @@ PICTURES = "pictures"  # what a graph calls its input: uint8 [N, H, W, 3]
 PROBABILITIES, LOGITS = "probabilities", "logits"
 HEAD_OUTPUTS = AUX, AUX_LOGITS = ("aux:", "aux_logits:")  # a stage's name follows
 DEFAULT_OUTPUTS = (PROBABILITIES,)
+EMBEDDING = "embedding"  # what the classifier's trained part sees, flat
+POOLED = "pooled:"  # before a stage's name: the mean of its grid
 START = "/pictures"  # values that no layer gives have a slash, as no layer's name has
 STEP = "step:"  # before a step's name: what it gives, as an output
 LUMA = (0.299, 0.587, 0.114)  # Rec. 601: what grey is made of

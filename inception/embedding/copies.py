@@ -1,0 +1,99 @@
+"""Which pictures of a set a network sees nearly the same: resized, cut, relit, re-encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from inception.data.datasets import Dataset
+from inception.embedding.embed import Embedder, gathered, items_of
+from inception.embedding.similar import ROWS, unit
+from inception.models.cost import cost
+from inception.models.spec import Spec
+from inception.prediction import find_model
+from inception.runtime import Floats
+from inception.weights.model_file import read_info
+
+# Cosine of two pictures' vectors from which on they count as copies. By cats-and-dogs, on 600
+# pictures of dogs-vs-cats and of imagenette: of 180,000 pairs of other pictures none and under 10
+# are above it; of copies at 2/3 of the size, as JPEG of quality 40 or cut to 90 % of the sides 95 %
+# or more, 30 % brighter 75 %. Mirrored ones are not seen alike: data.likeness compares those.
+LIKE = 0.78
+FLOOR = 0.01  # of the largest variance: what is added to each, so that noise is not made large
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Two pictures that may be one."""
+
+    first: str
+    second: str
+    likeness: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Both paths and the likeness."""
+        return asdict(self)
+
+
+class Onlooker:
+    """A model made ready to tell pictures from their copies.
+
+    It looks by the stage at half of the network's work: the first ones see little but colours, the
+    last ones of a classifier nothing but classes.
+
+    Args:
+        model: a MODEL (``find_model``), no exported one.
+        threads: by default as many as there are cores.
+
+    Raises:
+        InputError: as ``Embedder``.
+    """
+
+    def __init__(self, model: str | Path, *, threads: int | None = None) -> None:
+        stage = middle(read_info(find_model(model)).spec)
+        self._embedder = Embedder(model, stage=stage, threads=threads)
+
+    def copies(self, splits: Sequence[Dataset]) -> list[Copy]:
+        """Pairs within and across the splits, the likest first; unreadable pictures left out."""
+        items = [item for split in splits for item in items_of(split)]
+        seen = gathered(self._embedder.stream(items))
+        return [Copy(seen.paths[a], seen.paths[b], c) for a, b, c in pairs_alike(seen.vectors)]
+
+
+def middle(spec: Spec) -> str:
+    """The first stage by which half of the network's multiply-adds are spent."""
+    *stages, _ = cost(spec).stages
+    spent = np.cumsum([stage.multiply_adds for stage in stages])
+    return stages[int((spent >= spent[-1] / 2).argmax())].name
+
+
+def pairs_alike(vectors: Floats, least: float = LIKE) -> list[tuple[int, int, float]]:
+    """Pairs of rows with their cosine after ``whitened``, from ``least`` on, the likest first."""
+    ready, found = unit(whitened(vectors)), []
+    for top in range(0, len(ready), ROWS):
+        for left in range(top, len(ready), ROWS):
+            cosines = ready[top : top + ROWS] @ ready[left : left + ROWS].T
+            for i, j in np.argwhere(cosines >= least):
+                first, second = top + int(i), left + int(j)
+                if first < second:
+                    found.append((first, second, min(float(cosines[i, j]), 1.0)))
+    return sorted(found, key=lambda pair: -pair[2])
+
+
+def whitened(vectors: Floats) -> Floats:
+    """Without what all vectors share, and every direction in which they differ with equal weight.
+
+    Activations are positive and go together: any two point into one corner, and differ mostly in
+    brightness. What tells pictures apart is in the directions that vary little.
+    """
+    x = vectors.astype(np.float64)
+    x -= x.mean(axis=0)
+    variances, directions = np.linalg.eigh(x.T @ x / len(x))
+    few = 1 + x.shape[1] / len(x)  # of few pictures most directions are not known
+    scales = 1 / np.sqrt(np.maximum(variances, 0) + few * FLOOR * max(variances[-1], 1e-12))
+    made: Floats = (x @ (directions * scales)).astype(np.float32)
+    return made
