@@ -15,6 +15,7 @@ from typing import BinaryIO
 from safetensors import SafetensorError
 
 from inception.errors import InputError
+from inception.remote import Place, Remote
 from inception.text import decoded
 
 MOST_BYTES = 2**30  # of one file that is read into memory
@@ -68,12 +69,14 @@ def write_text(path: Path, text: str) -> None:
         beside.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Place) -> BinaryIO:
     """A file opened to read; a pipe, a device or a socket, which might never end, is not touched.
 
     Raises:
         OSError: it is not there, not to be read, or no regular file.
     """
+    if isinstance(path, Remote):
+        return path.open()
     _check_regular(path.stat().st_mode, path)
     file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
     try:
@@ -91,15 +94,17 @@ def _check_regular(mode: int, path: Path) -> None:
         raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Place) -> bytes:
     """A regular file's bytes. Raises ``OSError``, for one of more than ``MOST_BYTES`` too."""
+    if isinstance(path, Remote):
+        return path.read(0, MOST_BYTES)
     with open_regular(path) as file:
         if os.fstat(file.fileno()).st_size > MOST_BYTES:
             raise OSError(errno.EFBIG, f"more than {MOST_BYTES >> 30} GiB", str(path))
         return file.read()
 
 
-def read_text(path: Path, *, kind: str = "text file") -> str:
+def read_text(path: Place, *, kind: str = "text file") -> str:
     """A file's text, in UTF-8 or what it begins with.
 
     Raises:
@@ -120,7 +125,7 @@ def sampled(file: BinaryIO, start: int, size: int) -> bytes:
     return digest.digest()
 
 
-def identity(path: Path) -> str:
+def identity(path: Place) -> str:
     """What a regular file is told by: place, size, time, and some of its bytes.
 
     The time alone is not enough: two writes within a tick of the clock have the same.
@@ -128,6 +133,8 @@ def identity(path: Path) -> str:
     Raises:
         OSError: as ``open_regular``.
     """
+    if isinstance(path, Remote):
+        return path.identity()
     with open_regular(path) as file:
         found = os.fstat(file.fileno())
         numbers = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
@@ -19,6 +19,7 @@ from inception.data.sources import pictures_at
 from inception.data.tars import check_not_compressed
 from inception.downloads import fetch
 from inception.errors import InputError
+from inception.remote import Place, Remote, is_remote
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,7 +54,7 @@ def is_one(pictures: Pictures) -> bool:
 
 def is_address(name: str) -> bool:
     """Whether a picture is to be fetched from there."""
-    return _ADDRESS.match(name) is not None
+    return _ADDRESS.match(name) is not None and Remote(name).suffix != ".tar"
 
 
 def check_paths(paths: Iterable[str]) -> None:
@@ -62,7 +63,7 @@ def check_paths(paths: Iterable[str]) -> None:
         if is_address(path):
             continue
         first = _expanded(path)[0]
-        if not first.exists():
+        if not _exists(first):
             raise InputError(f"no such file or folder: {path}")
         check_not_compressed(first)
 
@@ -118,9 +119,20 @@ def _found_at(path: str) -> Iterator[tuple[str, Any]]:
             yield from ((s.path(i), (s, i)) for s, i in pictures_at(place))
         except InputError as error:
             yield str(place), error
+        except OSError as error:  # of a URL
+            yield str(place), InputError(f"{place}: {error.strerror or error}")
 
 
-def _expanded(path: str) -> list[Path]:
+def _exists(place: Place) -> bool:
+    try:
+        return place.exists()
+    except OSError as error:
+        raise InputError(f"{place} cannot be opened: {error.strerror or error}") from error
+
+
+def _expanded(path: str) -> Sequence[Place]:
+    if is_remote(path):
+        return [Remote(path)]
     if Path(path).exists() or not any(sign in path for sign in "*?["):
         return [Path(path)]
     found = sorted(glob(path, recursive=True))

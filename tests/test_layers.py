@@ -12,7 +12,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "inception"
 ROWS = [  # DESIGN §1: a part may import the rows above it and what stands to its left in its own
-    ["errors", "machine", "fields", "preprocessing", "text", "files", "downloads"],
+    ["errors", "machine", "fields", "preprocessing", "text", "remote", "files", "downloads"],
     ["models", "data"],
     ["weights", "runtime"],
     [

@@ -168,12 +168,14 @@ def _check_pictures(name: str) -> None:
     from inception.data.tars import COMPRESSED
     from inception.errors import InputError, command
     from inception.pictures import is_address
+    from inception.remote import is_remote
 
     path = Path(name)
     ending = path.suffix.lower()
     if (
         name == "-"
         or is_address(name)
+        or is_remote(name)
         or path.is_dir()
         or ending in (*EXTENSIONS, *COMPRESSED, ".tar")
     ):

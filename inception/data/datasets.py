@@ -1,222 +1,56 @@
-"""Labelled pictures: a folder, tar shards, parquet or a CSV, as splits that share their classes."""
+"""Opens data sets: a folder, tar shards, parquet or a CSV, here or, but for the last, at a URL."""
 
 from __future__ import annotations
 
-import hashlib
-import reprlib
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from inception.data.holdout import held_out
-from inception.data.images import Picture, UnreadableImageError, read_image
+from inception.data.dataset import Data, Dataset, several
 from inception.data.layout import folders_mean
-from inception.data.listing import list_folder, number, some
+from inception.data.listing import Listing, list_folder, number
 from inception.data.parquet import ParquetSource
-from inception.data.sources import FolderSource, Source
+from inception.data.sources import FolderSource, Source, remote_pictures
 from inception.data.splits import split_of_shard
 from inception.data.tables import read_table, whole
 from inception.data.tars import TarSource, check_not_compressed, without_common_folder
-from inception.errors import InputError, unknown
+from inception.errors import InputError
 from inception.files import read_text
-from inception.machine import available_cores
+from inception.remote import Place, Remote, is_remote, place_of
 
-DIGESTED = 20_000  # pictures whose bytes a set's digest reads: seconds
+__all__ = ["Data", "Dataset", "open_data"]
+
 MOST_CLASSES = 1_000_000  # a higher number is no class but a mistake, and would fill the memory
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """One split: numbered pictures with labels.
-
-    Attributes:
-        labels: ``[N]`` class indices, int64.
-        rows: ``[N]`` where each picture stands in ``source``.
-        notes: what was left out or decided where the set was read, a line each.
-    """
-
-    name: str
-    source: Source
-    classes: tuple[str, ...]
-    labels: npt.NDArray[np.int64]
-    rows: npt.NDArray[np.int64]
-    notes: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        classes = reprlib.repr(self.classes)
-        return f"Dataset({self.name!r}, {number(len(self), 'picture')}, classes={classes})"
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def key(self, index: int) -> str:
-        """What names the picture among the others, whatever the machine."""
-        return self.source.keys[int(self.rows[index])]
-
-    def path(self, index: int) -> str:
-        """Where the picture lies, for messages."""
-        return self.source.path(int(self.rows[index]))
-
-    def encoded(self, index: int) -> bytes:
-        """The picture's bytes as stored. Raises ``UnreadableImageError``."""
-        return self.source.read(int(self.rows[index]))
-
-    def read(self, index: int) -> Picture:
-        """The picture, ``uint8 [H, W, 3]``. Raises ``UnreadableImageError``."""
-        return read_image(self.encoded(index), name=self.path(index))
-
-    def sample(self, index: int) -> bytes:
-        """A digest of the picture's size and some of its bytes: equal where pictures are."""
-        try:
-            return self.source.sample(int(self.rows[index]))
-        except UnreadableImageError:  # told when it is read
-            return f"unreadable {self.key(index)}".encode("utf-8", "surrogatepass")
-
-    def subset(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.int64], name: str) -> Dataset:
-        """The chosen pictures, by mask or by index."""
-        return replace(self, name=name, labels=self.labels[chosen], rows=self.rows[chosen])
-
-    def limited(self, limit: int | None, seed: int = 0) -> Dataset:
-        """At most ``limit`` pictures, drawn by ``seed``, in their old order."""
-        if limit is None or limit >= len(self):
-            return self
-        if limit < 1:
-            raise InputError(f"a limit must be at least 1 picture; got {limit}")
-        drawn = np.random.default_rng(seed).permutation(len(self))[:limit]
-        return self.subset(np.sort(drawn), self.name)
-
-    def with_classes(self, classes: Sequence[str]) -> Dataset:
-        """The same pictures with labels in the order of ``classes``, a model's for example.
-
-        Raises:
-            InputError: a class of this set is not among them.
-        """
-        places = {name: i for i, name in enumerate(classes)}
-        present = [self.classes[i] for i in np.unique(self.labels)]
-        strange = [name for name in present if name not in places]
-        if strange:
-            raise InputError(
-                f"the {self.name} set has classes the model does not know: {_some(strange)}; "
-                f"the model's are: {_some(classes)}"
-            )
-        order = np.array([places.get(name, -1) for name in self.classes], dtype=np.int64)
-        return replace(self, classes=tuple(classes), labels=order[self.labels])
-
-    def fingerprint(self) -> str:
-        """A hash of keys, labels and classes, in order."""
-        digest = hashlib.sha256("\n".join(self.classes).encode("utf-8", "surrogatepass"))
-        for row, label in zip(self.rows, self.labels, strict=True):
-            line = f"\n{self.source.keys[row]}\t{label}"
-            digest.update(line.encode("utf-8", "surrogatepass"))
-        return digest.hexdigest()[:16]
-
-    def digest(self) -> str:
-        """A hash of classes, labels, keys and the pictures as stored, in order.
-
-        Of a set of more than ``DIGESTED`` pictures so many, evenly spread, are read.
-        """
-        digest = hashlib.sha256(self.fingerprint().encode())
-        step = max(1, len(self) // DIGESTED)
-        with ThreadPoolExecutor(available_cores(), thread_name_prefix="digest") as pool:
-            for content in pool.map(self._content, range(0, len(self), step)):
-                digest.update(content)
-        return digest.hexdigest()[:32]
-
-    def _content(self, index: int) -> bytes:
-        try:
-            return hashlib.sha256(self.encoded(index)).digest()
-        except UnreadableImageError:
-            return b"unreadable"
-
-
-@dataclass(frozen=True)
-class Data:
-    """What lies at a place: splits by name, ``train``, ``val``, ``test`` or ``all``.
-
-    Attributes:
-        notes: what was left out, a line each.
-    """
-
-    place: Path
-    classes: tuple[str, ...]
-    splits: Mapping[str, Dataset]
-    notes: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        return f"Data({str(self.place)!r}, {list(self.splits.values())})"
-
-    def for_training(self, seed: int) -> tuple[Dataset, Dataset]:
-        """The training and the validation set; a tenth is held out where there is no latter.
-
-        A test set is never used to choose. What is held out: ``holdout.held_out``.
-
-        Raises:
-            InputError: no training pictures, or only one class.
-        """
-        train = self.splits.get("train") or self.splits.get("all")
-        if train is None:
-            raise InputError(
-                f"no training set in {self.place}: found {_some(self.splits)}"
-                + "".join(f"; {note}" for note in self.notes)
-            )
-        if len(self.classes) < 2:
-            raise InputError(
-                f"training needs at least two classes; {self.place} has {_some(self.classes)}"
-            )
-        if "val" in self.splits:
-            return replace(train, notes=self.notes), self.splits["val"]
-        held = held_out(train.labels, [train.sample(i) for i in range(len(train))], seed)
-        if not held.any():
-            raise InputError(
-                f"{self.place} has too few pictures ({len(train)}) to hold some out: each class "
-                f"has only one, or copies of one"
-            )
-        notes = (*self.notes, *_holdout_notes(train, held))
-        return replace(train.subset(~held, "train"), notes=notes), train.subset(held, "val")
-
-    def for_evaluation(self, split: str | None = None) -> Dataset:
-        """The split of that name; else val, else test, else all there is.
-
-        Raises:
-            InputError: no such split.
-        """
-        if split is not None:
-            if split not in self.splits:
-                raise unknown("split", split, self.splits)
-            return self.splits[split]
-        return next(
-            self.splits[name] for name in ("val", "test", "all", "train") if name in self.splits
-        )
 
 
 def open_data(place: str | Path) -> Data:
     """Labelled pictures at a folder, a tar, a parquet or a CSV file (README, "Data").
 
+    Any but the last may also lie behind a URL that fsspec opens, ``s3://bucket/shards``.
+
     Raises:
         InputError: nothing there, no pictures, no labels; the message says what was found.
     """
-    place = Path(place)
+    try:
+        return _opened(place_of(place))
+    except OSError as error:
+        if not is_remote(place):
+            raise
+        raise InputError(f"{place} cannot be opened: {error.strerror or error}") from error
+
+
+def _opened(place: Place) -> Data:
     if not place.exists():
         raise InputError(f"no such file or folder: {place}")
     if not place.is_dir():
         return _open_file(place)
     for suffix, reader in _READERS.items():
-        if found := sorted(place.glob(f"*{suffix}")):
+        found: list[Place] = sorted(place.glob(f"*{suffix}"), key=str)
+        if found:
             return _data(place, _shards_by_split(found, reader))
     return _folders(place)
-
-
-def _holdout_notes(train: Dataset, held: npt.NDArray[np.bool_]) -> list[str]:
-    lines = [f"no validation set: {number(int(held.sum()), 'picture')} of {len(train):,} held out"]
-    missing = np.setdiff1d(train.labels[~held], train.labels[held])
-    if len(missing):
-        names = some([train.classes[i] for i in missing], 4)
-        lines.append(f"nothing held out of {number(len(missing), 'class')}, too small: {names}")
-    return lines
 
 
 @dataclass(frozen=True)
@@ -229,11 +63,11 @@ class _Labelled:
     classes: tuple[str, ...] = ()
 
 
-_Reader = Callable[[Sequence[Path]], dict[str, _Labelled]]
+_Reader = Callable[[Sequence[Place]], dict[str, _Labelled]]
 
 
-def _open_file(place: Path) -> Data:
-    if place.suffix == ".csv":
+def _open_file(place: Place) -> Data:
+    if place.suffix == ".csv" and isinstance(place, Path):
         return _data(place, _csv(place))
     if place.suffix in _READERS:
         return _data(place, _READERS[place.suffix]([place]))
@@ -241,7 +75,7 @@ def _open_file(place: Path) -> Data:
     raise InputError(f"{place}: a data set is a folder, a .tar, a .parquet or a .csv file")
 
 
-def _tar(paths: Sequence[Path]) -> dict[str, _Labelled]:
+def _tar(paths: Sequence[Place]) -> dict[str, _Labelled]:
     source = TarSource(paths)
     if source.keys and not any(source.labels):
         return _tar_folders(paths[0], source)
@@ -253,7 +87,7 @@ def _tar(paths: Sequence[Path]) -> dict[str, _Labelled]:
     return {"all": _Labelled(source, labels, range(len(labels)))}
 
 
-def _tar_folders(place: Path, source: TarSource) -> dict[str, _Labelled]:
+def _tar_folders(place: Place, source: TarSource) -> dict[str, _Labelled]:
     names = without_common_folder(source.keys)
     loose = next((i for i, name in enumerate(names) if "/" not in name), None)
     if loose is not None:
@@ -265,7 +99,7 @@ def _tar_folders(place: Path, source: TarSource) -> dict[str, _Labelled]:
     }
 
 
-def _parquet(paths: Sequence[Path]) -> dict[str, _Labelled]:
+def _parquet(paths: Sequence[Place]) -> dict[str, _Labelled]:
     source = ParquetSource(paths)
     rows = range(len(source.labels))
     return {"all": _Labelled(source, source.labels, rows, tuple(source.class_names))}
@@ -274,8 +108,8 @@ def _parquet(paths: Sequence[Path]) -> dict[str, _Labelled]:
 _READERS: dict[str, _Reader] = {".tar": _tar, ".parquet": _parquet}
 
 
-def _shards_by_split(paths: Sequence[Path], reader: _Reader) -> dict[str, _Labelled]:
-    groups: dict[str, list[Path]] = {}
+def _shards_by_split(paths: Sequence[Place], reader: _Reader) -> dict[str, _Labelled]:
+    groups: dict[str, list[Place]] = {}
     for path in paths:
         groups.setdefault(split_of_shard(path.name) or "all", []).append(path)
     splits: dict[str, _Labelled] = {}
@@ -289,8 +123,10 @@ def _shards_by_split(paths: Sequence[Path], reader: _Reader) -> dict[str, _Label
     return splits
 
 
-def _folders(place: Path) -> Data:
-    listing = list_folder(place)
+def _folders(place: Place) -> Data:
+    listing = (
+        Listing(keys=remote_pictures(place)) if isinstance(place, Remote) else list_folder(place)
+    )
     told = listing.left_out()
     if not listing.keys:
         there = f" ({'; '.join(told)})" if told else ""
@@ -322,7 +158,7 @@ def _csv(place: Path) -> dict[str, _Labelled]:
     }
 
 
-def _data(place: Path, splits: Mapping[str, _Labelled]) -> Data:
+def _data(place: Place, splits: Mapping[str, _Labelled]) -> Data:
     if "all" in splits and len(splits) > 1:
         raise InputError(f"{place}: some pictures belong to no split; splits are train, val, test")
     if empty := [name for name, split in splits.items() if not split.labels]:
@@ -335,7 +171,7 @@ def _data(place: Path, splits: Mapping[str, _Labelled]) -> Data:
     )
 
 
-def _listed_classes(place: Path) -> tuple[str, ...] | None:
+def _listed_classes(place: Place) -> tuple[str, ...] | None:
     """The names in ``classes.txt``, in order, where there is one."""
     file = (place if place.is_dir() else place.parent) / "classes.txt"
     if not file.exists():
@@ -346,7 +182,7 @@ def _listed_classes(place: Path) -> tuple[str, ...] | None:
     return names
 
 
-def _class_names(place: Path, splits: Mapping[str, _Labelled]) -> tuple[str, ...]:
+def _class_names(place: Place, splits: Mapping[str, _Labelled]) -> tuple[str, ...]:
     first = splits.get("train") or next(iter(splits.values()))
     if first.classes:
         return first.classes
@@ -365,7 +201,7 @@ def _dataset(
     name: str,
     split: _Labelled,
     classes: tuple[str, ...],
-    place: Path,
+    place: Place,
     listed: tuple[str, ...] | None,
 ) -> Dataset:
     places = {class_name: i for i, class_name in enumerate(classes)}
@@ -383,13 +219,7 @@ def _dataset(
         whose = f"{place}, by its classes.txt," if listed else f"{place}"
         raise InputError(
             f"{where} is labelled {split.labels[wrong]!r}; the classes of {whose} are: "
-            f"{_some(classes)}"
+            f"{several(classes)}"
         )
     rows = np.array(split.rows, dtype=np.int64)
     return Dataset(name, split.source, classes, np.array(labels, dtype=np.int64), rows)
-
-
-def _some(names: Mapping[str, object] | Sequence[str], most: int = 8) -> str:
-    names = list(names)
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

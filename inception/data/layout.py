@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from inception.data.listing import number, some
 from inception.data.splits import split_of, splits_of
 from inception.errors import InputError
+from inception.remote import Place
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Layout:
 
 
 def folders_mean(
-    place: Path, keys: Sequence[str], *, classes: Collection[str] = (), empty: Sequence[str] = ()
+    place: Place, keys: Sequence[str], *, classes: Collection[str] = (), empty: Sequence[str] = ()
 ) -> Layout:
     """``train/cat/1.jpg`` is a cat to learn from; without splits ``cat/1.jpg`` is a cat.
 
@@ -53,7 +53,7 @@ def folders_mean(
 
 
 def _in_splits(
-    place: Path,
+    place: Place,
     keys: Sequence[str],
     tops: Mapping[str, Sequence[int]],
     splits: Mapping[str, str],
@@ -88,7 +88,7 @@ def _unwrapped(keys: Sequence[str], split: str) -> list[str]:
 
 
 def _check(
-    place: Path,
+    place: Place,
     splits: Mapping[str, str],
     flat: Sequence[str],
     with_classes: Sequence[str],
@@ -116,7 +116,7 @@ def _check(
         raise InputError(f"{place} has more than one folder for a split: {', '.join(with_classes)}")
 
 
-def _loose(place: Path, key: str, top: str = "") -> InputError:
+def _loose(place: Place, key: str, top: str = "") -> InputError:
     return InputError(
         f"{place / key} lies in no class folder; wanted: {place / top}/<class>/<picture>.jpg"
     )

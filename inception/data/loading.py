@@ -16,7 +16,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from inception.data.datasets import Dataset
+from inception.data.blocks import Blocks, shuffled
+from inception.data.dataset import Dataset
 from inception.data.images import Picture, UnreadableImageError
 from inception.data.transforms import Augmentation, augment
 
@@ -69,6 +70,7 @@ def epoch_plan(
     *,
     least: int = 1,
     evenly: npt.NDArray[np.int64] | None = None,
+    blocks: Blocks | None = None,
 ) -> list[npt.NDArray[np.int64]]:
     """Which pictures make which batch: every picture once, in batches of nearly equal size.
 
@@ -76,10 +78,12 @@ def epoch_plan(
     batches of two make one of three where ``least`` is 2.
 
     With labels, ``evenly``, each class has an equal share of the epoch instead: pictures of small
-    classes come again, and of large ones some wait for another epoch.
+    classes come again, and of large ones some wait for another epoch. Pictures that lie in
+    ``blocks`` are drawn from a few of these at a time.
     """
     rng = np.random.default_rng([seed, epoch])
-    order = rng.permutation(count) if evenly is None else _evenly(evenly, rng)
+    chosen = np.arange(count) if evenly is None else _evenly(evenly, rng)
+    order = shuffled(chosen, rng, blocks)
     return np.array_split(order, steps_per_epoch(count, batch_size, least))
 
 
@@ -92,7 +96,7 @@ def _evenly(labels: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDAr
         own = np.flatnonzero(labels == label)
         rounds = math.ceil(share / len(own))
         chosen.append(np.concatenate([rng.permutation(own) for _ in range(rounds)])[:share])
-    return rng.permutation(np.concatenate(chosen))
+    return np.concatenate(chosen)
 
 
 def training_batches(
@@ -114,9 +118,9 @@ def training_batches(
         except UnreadableImageError as error:
             return index, error
 
-    indices = (int(index) for rows in plan for index in rows)
+    indices = [int(index) for rows in plan for index in rows]
     ahead = 2 * max((len(rows) for rows in plan), default=1)
-    prepared = ordered_map(prepare, indices, threads=threads, ahead=ahead)
+    prepared = ordered_map(prepare, dataset.in_turn(indices), threads=threads, ahead=ahead)
     for rows in plan:
         yield _batch(dataset, list(islice(prepared, len(rows))), size)
 

@@ -11,6 +11,7 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from inception.data.datasets import Data, Dataset
+from inception.data.blocks import shuffled
+from inception.data.dataset import Data, Dataset
 from inception.data.images import FORMATS, UnreadableImageError, read_image
 from inception.data.loading import ordered_map
-from inception.data.tars import HEADER
+from inception.data.tar_index import HEADER
 from inception.errors import InputError
 from inception.files import replacing, write_text
 
@@ -48,9 +50,10 @@ class Packing:
 
 @dataclass(frozen=True)
 class Shard:
-    """A file to be: which pictures of a split it holds, in order."""
+    """A file to be: which pictures of a split it holds, in order; the first one's number."""
 
     name: str
+    first: int
     dataset: Dataset
     rows: npt.NDArray[np.int64]
 
@@ -81,16 +84,25 @@ class Packed:
 
 
 def plan_shards(data: Data, how: Packing) -> list[Shard]:
-    """Every picture once, in shards of nearly equal size that each hold a like share of a class."""
+    """Every picture once, in shards of nearly equal size that each hold a like share of a class.
+
+    Pictures that lie in blocks (``data.blocks``) are drawn from a few at a time, whatever class.
+    """
     shards = []
     for split, dataset in data.splits.items():
         rng = np.random.default_rng(how.seed)
         count = math.ceil(len(dataset) / how.per_shard)
-        drawn = rng.permutation(len(dataset))
+        blocks = dataset.blocks
+        drawn = shuffled(np.arange(len(dataset)), rng, blocks)
         by_class = drawn[np.argsort(dataset.labels[drawn], kind="stable")]
-        for number in range(count):
-            rows = rng.permutation(by_class[number::count])
-            shards.append(Shard(f"{split}-{number:05d}", dataset, rows))
+        parts = [rng.permutation(by_class[number::count]) for number in range(count)]
+        if blocks is not None:  # else every shard would read all of them
+            parts = np.array_split(drawn, count)
+        first = accumulate(map(len, parts), initial=0)
+        shards += [
+            Shard(f"{split}-{number:05d}", start, dataset, rows)
+            for number, (start, rows) in enumerate(zip(first, parts, strict=False))
+        ]
     return shards
 
 
@@ -206,7 +218,7 @@ class _Index:
     def add(self, number: int, content: bytes, tar: tarfile.TarFile, file: Any) -> None:
         """Writes a picture and its label."""
         row = int(self.shard.rows[number])
-        dataset, stem = self.shard.dataset, f"{number:06d}"
+        dataset, stem = self.shard.dataset, f"{self.shard.first + number:09d}"
         label, key = str(dataset.labels[row]), f"{stem}.{_ending(content)}"
         start = tar.offset
         for name, data in ((key, content), (f"{stem}.cls", label.encode())):
@@ -225,13 +237,14 @@ class _Index:
 
 
 def _contents(shard: Shard, how: Packing, threads: int) -> Iterator[bytes | UnreadableImageError]:
-    def content(row: np.int64) -> bytes | UnreadableImageError:
+    def content(row: int) -> bytes | UnreadableImageError:
         try:
-            return _resized(shard.dataset.encoded(int(row)), shard.dataset.path(int(row)), how)
+            return _resized(shard.dataset.encoded(row), shard.dataset.path(row), how)
         except UnreadableImageError as error:
             return error
 
-    return ordered_map(content, shard.rows, threads=threads, ahead=4 * threads)
+    rows = shard.dataset.in_turn(shard.rows.tolist())
+    return ordered_map(content, rows, threads=threads, ahead=4 * threads)
 
 
 def _resized(data: bytes, name: str, how: Packing) -> bytes:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Protocol
 
+from inception.data.blocks import Blocks
 from inception.data.images import EXTENSIONS, UnreadableImageError
-from inception.data.listing import list_folder
+from inception.data.listing import is_picture, list_folder
 from inception.data.tars import TarSource, check_not_compressed
 from inception.errors import InputError
 from inception.files import open_regular, read_bytes, sampled
+from inception.remote import Place, Remote
 
 
 class Source(Protocol):
@@ -19,6 +20,13 @@ class Source(Protocol):
     @property
     def keys(self) -> Sequence[str]:
         """What names each picture, whatever the machine."""
+
+    @property
+    def blocks(self) -> Blocks | None:
+        """Rows that are read together; None where each may be read by itself."""
+
+    def expect(self, block: int) -> None:
+        """Begins to read a block whose pictures will be asked for."""
 
     def path(self, index: int) -> str:
         """Where the picture lies, for messages."""
@@ -31,11 +39,16 @@ class Source(Protocol):
 
 
 class FolderSource:
-    """Files below a folder; a key is a file's path relative to it, with ``/``."""
+    """Files below a folder, here or behind a URL; a key is a file's path in it, with ``/``."""
 
-    def __init__(self, root: Path, keys: Sequence[str]) -> None:
+    blocks: Blocks | None = None
+
+    def __init__(self, root: Place, keys: Sequence[str]) -> None:
         self.root = root
         self.keys: Sequence[str] = keys
+
+    def expect(self, block: int) -> None:
+        """Nothing: there are none."""
 
     def path(self, index: int) -> str:
         """Path of the file."""
@@ -61,16 +74,28 @@ class FolderSource:
             raise UnreadableImageError(str(path), str(error)) from error
 
 
-def pictures_at(place: Path) -> Iterator[tuple[Source, int]]:
+def remote_pictures(place: Remote) -> list[str]:
+    """Keys of the pictures below a URL; hidden files are not looked at."""
+    parted = ((key, key.split("/")) for key in place.files())
+    return [
+        k for k, parts in parted if is_picture(parts[-1]) and not any(p[0] == "." for p in parts)
+    ]
+
+
+def pictures_at(place: Place) -> Iterator[tuple[Source, int]]:
     """Every picture of a file, a folder or a tar; one that is missing cannot be read later.
 
     Raises:
         InputError: no pictures in the folder or tar.
     """
-    if place.is_dir():
-        source: Source = FolderSource(place, list_folder(place).keys)
-    elif place.suffix == ".tar":
+    source: Source
+    if place.suffix == ".tar" and not place.is_dir():
         source = TarSource([place])
+    elif isinstance(place, Remote):
+        shards = sorted(place.glob("*.tar"))
+        source = TarSource(shards) if shards else FolderSource(place, remote_pictures(place))
+    elif place.is_dir():
+        source = FolderSource(place, list_folder(place).keys)
     else:
         check_not_compressed(place)
         source = FolderSource(place.parent, [place.name])

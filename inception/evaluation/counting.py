@@ -79,7 +79,7 @@ def count_cells(
     unreadable: list[tuple[int, str, str]] = []
     told = ask(
         members,
-        rows,
+        dataset.in_turn(rows),
         dataset.read,
         counts=counts,
         batch_size=how.batch_size,

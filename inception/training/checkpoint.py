@@ -27,7 +27,8 @@ class State:
         epoch: epochs finished, validation included.
         step: steps done in the current epoch.
         sums: of losses by head, weighted by pictures, in the current epoch.
-        pictures: of the current epoch so far; ``seconds`` likewise.
+        pictures: of the current epoch so far; ``seconds`` likewise, and those of them in which the
+            network ``waited`` for pictures.
         rows: of ``metrics.csv``, one an epoch.
         best_accuracy: validation top-1 of ``model.safetensors``; ``best_loss`` breaks ties, and is
             None before the first validation.
@@ -40,6 +41,7 @@ class State:
     pictures: int = 0
     missed: int = 0
     seconds: float = 0.0
+    waited: float = 0.0
     rows: list[dict[str, Any]] = field(default_factory=list)
     best_accuracy: float = -1.0
     best_loss: float | None = None
@@ -58,7 +60,7 @@ class State:
     def begin_epoch(self) -> None:
         """Goes on to the next epoch, its sums at nothing."""
         self.epoch, self.step, self.sums = self.epoch + 1, 0, {}
-        self.pictures, self.missed, self.seconds = 0, 0, 0.0
+        self.pictures, self.missed, self.seconds, self.waited = 0, 0, 0.0, 0.0
 
 
 def save_checkpoint(

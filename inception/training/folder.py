@@ -13,6 +13,7 @@ from typing import Any
 
 from inception.errors import InputError, command
 from inception.prediction import RUN_MODEL
+from inception.remote import place_of
 
 CONFIG = "config.json"
 LAST = "last.safetensors"
@@ -26,7 +27,7 @@ LOCK = ".lock"
 def new_folder_name(what: str, data: str | Path | None) -> Path:
     """Where a run goes when nothing else is said."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    return Path("runs") / f"{what}-{Path(data or '').resolve().stem}-{stamp}"
+    return Path("runs") / f"{what}-{place_of(data or '').resolve().stem}-{stamp}"
 
 
 def is_run(folder: Path) -> bool:

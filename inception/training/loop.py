@@ -29,10 +29,22 @@ from inception.training.heads import is_cosine, level_rows
 from inception.training.losses import MAIN, balancing_weights, losses_by_head, total_loss
 from inception.training.mixing import Mix, draw_mix, mixed
 from inception.training.optimisers import WeightAverage, create_optimiser, rate_at, set_rate
+from inception.training.trained import frozen_stages, least_batch, train_mode, training_norms
 from inception.training.validation import validate
 
 ALONE = Group()
 MIXING = 0x6D6978  # keeps the draws of mixup and CutMix apart from those of augmentation
+STEPS_UNREAD = {"cpu": 1, "cuda": 16}  # reading a loss waits until the device has computed it
+Losses = dict[str, torch.Tensor]  # by head
+
+
+@dataclass(frozen=True)
+class Unread:
+    """Losses of a step as they lie on the device, ``[heads]``, summed over its own pictures."""
+
+    step: int
+    sums: torch.Tensor
+    total: int
 
 
 @dataclass(frozen=True)
@@ -90,6 +102,8 @@ class Training:
         if config.balance == "weights":
             weights = balancing_weights(train.labels, len(train.classes))
             self.class_weights = weights.to(self.device)
+        self._heads = [MAIN, *network.spec.aux]
+        self._unread: list[Unread] = []
         self._saved_at = time.monotonic()
 
     def resume(self, state: State, checkpoint: Path) -> None:
@@ -132,9 +146,10 @@ class Training:
             self._train_step(batch)
             self.state.seconds += time.perf_counter() - began
             self.reports.step(self.state, len(plan), self._last_rate())
-            if time.monotonic() - self._saved_at > self.config.checkpoint_s:
+            if not self._unread and time.monotonic() - self._saved_at > self.config.checkpoint_s:
                 self.save()
             self._heed_stop()
+        self._read_losses()
         paths = list(self.state.unreadable.items())
         missed, seen = self.state.missed, self.state.missed + self.state.pictures
         check_unreadable(missed, seen, paths, self.config.max_unreadable)
@@ -145,7 +160,11 @@ class Training:
         left = self.total_steps - self.state.epoch * self.steps_per_epoch
         seed, epoch, count = c.sampling_seed, self.state.epoch, len(self.train_set)
         evenly = self.train_set.labels if c.balance == "sampling" else None
-        return epoch_plan(count, c.batch_size, seed, epoch, least=self.least, evenly=evenly)[:left]
+        plan = epoch_plan(
+            count, c.batch_size, seed, epoch,
+            least=self.least, evenly=evenly, blocks=self.train_set.blocks,
+        )  # fmt: skip
+        return plan[:left]
 
     def _batches(self, plan: list[np.ndarray[Any, Any]]) -> Iterator[Batch]:
         waited = time.perf_counter()
@@ -158,7 +177,9 @@ class Training:
             epoch=self.state.epoch,
             threads=self.config.threads or machine.available_cores(),
         ):
-            self.state.seconds += time.perf_counter() - waited
+            now = time.perf_counter()
+            self.state.waited += now - waited
+            self.state.seconds += now - waited
             yield batch
             waited = time.perf_counter()
 
@@ -166,7 +187,7 @@ class Training:
         """This process's part of a batch; nothing where there is too little for all to learn."""
         parts = max(1, min(self.group.size, len(rows) // self.least))
         rank = self.group.rank
-        return np.array_split(rows, parts)[rank] if rank < parts else rows[:0]
+        return self.train_set.dealt(rows, parts)[rank] if rank < parts else rows[:0]
 
     def _train_step(self, batch: Batch) -> None:
         """One update of the weights and of their average."""
@@ -205,20 +226,20 @@ class Training:
         rng = np.random.default_rng([c.sampling_seed, step, self.group.rank, MIXING])
         return draw_mix(count, size, mixup=c.mixup, cutmix=c.cutmix, rng=rng)
 
-    def _backward(self, batch: Batch, mix: Mix | None, total: int) -> dict[str, float]:
+    def _backward(self, batch: Batch, mix: Mix | None, total: int) -> Losses:
         """Leaves this share's gradients of the mean over ``total`` pictures; gives its losses."""
         parts = min(self.config.accumulate, len(batch.labels) // self.least)
-        sums: dict[str, float] = {}
+        sums: dict[str, torch.Tensor] = {}
         for rows in np.array_split(np.arange(len(batch.labels)), parts):
             for name, value in self._backward_part(batch, rows, mix, total).items():
-                sums[name] = sums.get(name, 0.0) + value * len(rows)
+                sums[name] = sums.get(name, 0) + value.double() * len(rows)
         return sums
 
     def _backward_part(
         self, batch: Batch, rows: np.ndarray[Any, Any], mix: Mix | None, total: int
-    ) -> dict[str, float]:
+    ) -> Losses:
         shown = mixed(batch, rows, mix, self.network.spec.num_classes)
-        pictures, labels = (torch.from_numpy(x).to(self.device, non_blocking=True) for x in shown)
+        pictures, labels = (self._sent(torch.from_numpy(x)) for x in shown)
         with torch.autocast(self.device.type, torch.bfloat16, self.config.precision == "bf16"):
             logits, aux = self.network(self.normalise(pictures), aux=True)
         smoothing = self.config.label_smoothing
@@ -227,17 +248,34 @@ class Training:
         )
         loss = total_loss(losses, self.config.aux_weight)
         torch.autograd.backward(loss * (len(rows) / total))
-        return {name: float(value.detach()) for name, value in losses.items()}
+        return {name: value.detach() for name, value in losses.items()}
 
-    def _add_up(self, losses: dict[str, float], total: int) -> None:
-        """Takes in the losses of all processes, by head and summed over pictures."""
-        heads = [MAIN, *self.network.spec.aux]
-        sums = self.group.sum([losses.get(name, 0.0) for name in heads])
-        for name, value in zip(heads, sums, strict=True):
-            s = self.state
-            when = f"at step {self._global_step()} (epoch {s.epoch + 1}, batch {s.step + 1})"
-            check_finite(value / total, f"{name} loss", when, self.config)
-            self.state.sums[name] = self.state.sums.get(name, 0.0) + value
+    def _sent(self, values: torch.Tensor) -> torch.Tensor:
+        """Values on the device; a GPU fetches them itself while the next ones are made."""
+        pinned = values.pin_memory() if self.device.type == "cuda" else values
+        return pinned.to(self.device, non_blocking=True)
+
+    def _add_up(self, losses: Losses, total: int) -> None:
+        """Keeps a step's losses, summed over pictures; reads them with those of some others."""
+        none = torch.zeros((), dtype=torch.float64, device=self.device)
+        heads = [losses.get(name, none) for name in self._heads]
+        self._unread.append(Unread(self.state.step, torch.stack(heads), total))
+        if len(self._unread) >= STEPS_UNREAD[self.device.type]:
+            self._read_losses()
+
+    def _read_losses(self) -> None:
+        """Takes in the losses of all processes, by head, of the steps since the last time."""
+        s, unread, self._unread = self.state, self._unread, []
+        if not unread:
+            return
+        table = torch.stack([each.sums for each in unread])
+        sums = np.reshape(self.group.sum(table.flatten().tolist()), table.shape).tolist()
+        for each, row in zip(unread, sums, strict=True):
+            step = s.epoch * self.steps_per_epoch + each.step
+            when = f"at step {step} (epoch {s.epoch + 1}, batch {each.step + 1})"
+            for name, value in zip(self._heads, row, strict=True):
+                check_finite(value / each.total, f"{name} loss", when, self.config)
+                s.sums[name] = s.sums.get(name, 0.0) + value
 
     @torch.no_grad()
     def _exchange(self, weight: float) -> None:
@@ -296,6 +334,7 @@ class Training:
             "images_per_second": s.pictures / max(s.seconds, 1e-9),
             "seconds": s.seconds + evaluation.seconds,
             "peak_memory_mb": peak_memory_mb(self.device),
+            "waiting": s.waited / max(s.seconds, 1e-9),
         }
 
     def _out_of_patience(self) -> bool:
@@ -307,6 +346,7 @@ class Training:
             self._stop()
 
     def _stop(self) -> NoReturn:
+        self._read_losses()
         self.save()
         raise Interrupted
 
@@ -330,43 +370,6 @@ def check_finite(loss: float, name: str, when: str, config: TrainConfig) -> None
             f"the {name} is {loss} {when}: the run stopped; begin again with a lower --lr (it is "
             f"{config.lr:g}){'' if config.clip_norm else ' or --set clip_norm=1'}"
         )
-
-
-def least_batch(network: InceptionNet, config: TrainConfig) -> int:
-    """The fewest pictures to learn from together: batch norm that trains learns nothing from one.
-
-    Raises:
-        InputError: the run's batches are smaller.
-    """
-    train_mode(network, config)
-    least = 2 if training_norms(network) else 1
-    if config.batch_size < least:
-        raise InputError(
-            f"--batch-size {config.batch_size} leaves batch norm one picture, from which it learns "
-            f"nothing: give {least} or more, or do without it, --set norm=none"
-        )
-    return least
-
-
-def training_norms(network: nn.Module) -> list[nn.Module]:
-    """The batch norms whose statistics move."""
-    kinds = nn.BatchNorm1d | nn.BatchNorm2d
-    return [m for m in network.modules() if isinstance(m, kinds) and m.training]
-
-
-def frozen_stages(network: InceptionNet, config: TrainConfig) -> list[str]:
-    """The stages that do not train: none, all, or those before ``unfreeze_from``."""
-    stages = list(network.spec.stages)
-    if config.freeze == "none":
-        return []
-    return stages if config.unfreeze_from is None else stages[: stages.index(config.unfreeze_from)]
-
-
-def train_mode(network: InceptionNet, config: TrainConfig) -> None:
-    """Training mode, but for frozen stages, whose batch-norm statistics stay as they are."""
-    network.train()
-    for stage in frozen_stages(network, config):
-        network.get_submodule(stage).eval()
 
 
 def peak_memory_mb(device: torch.device) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from inception.data.blocks import shuffled
 from inception.data.datasets import Dataset
 from inception.data.images import UnreadableImageError
 from inception.data.loading import ordered_map
@@ -37,17 +38,18 @@ def look(dataset: Dataset, *, threads: int, most: float, longest_s: float = LONG
         InputError: a larger share than ``most`` of them cannot be read.
     """
 
-    def error_of(index: np.int64) -> tuple[str, str] | None:
+    def error_of(index: int) -> tuple[str, str] | None:
         try:
-            dataset.read(int(index))
+            dataset.read(index)
         except UnreadableImageError as error:
             return error.name, error.reason
         return None
 
     began, done = time.monotonic(), 0
     unreadable: list[tuple[str, str]] = []
-    order = np.random.default_rng(0).permutation(len(dataset))
-    for error in ordered_map(error_of, order, threads=threads, ahead=4 * threads):
+    order = shuffled(np.arange(len(dataset)), np.random.default_rng(0), dataset.blocks)
+    coming = dataset.in_turn(order.tolist())
+    for error in ordered_map(error_of, coming, threads=threads, ahead=4 * threads):
         done += 1
         if error is not None:
             unreadable.append(error)

@@ -23,6 +23,7 @@ from inception.evaluation.evaluate import Evaluation
 from inception.files import write_text
 from inception.models.spec import Spec
 from inception.prediction import RUN_MODEL
+from inception.remote import place_of
 from inception.text import csv_text
 from inception.training.checkpoint import State
 from inception.training.config import MACHINE, TrainConfig
@@ -75,7 +76,7 @@ def record_start(start: RunStart) -> None:
     values = {
         "config": {n: v for n, v in settings.items() if n not in MACHINE},
         "machine": {n: settings[n] for n in MACHINE},
-        "data": {"place": str(Path(start.data).resolve()), **_data_json(start)},
+        "data": {"place": str(place_of(start.data).resolve()), **_data_json(start)},
         "identity": dict(start.identity),
         "processes": start.processes,
         "classes": list(start.train.classes),

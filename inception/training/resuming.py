@@ -13,6 +13,7 @@ from inception.errors import InputError, command, unknown
 from inception.models.network import InceptionNet
 from inception.models.spec import Spec
 from inception.prediction import find_model
+from inception.remote import place_of
 from inception.training.checkpoint import State, read_checkpoint
 from inception.training.config import MACHINE, TrainConfig
 from inception.training.design import begin, resolve
@@ -102,11 +103,11 @@ def _on_machine(saved: TrainConfig, machine: Mapping[str, Any]) -> TrainConfig:
 
 
 def _data_of(folder: Path, saved: Saved, data: str | Path | None) -> Data:
-    place = Path(data or saved.place)
+    place = place_of(data or saved.place)
     if data is None and not place.exists():
         say = command("train", "DATA", "--resume", folder)
         raise InputError(f"the pictures of {folder} are no more at {place}; say where: {say}")
-    return open_data(place)
+    return open_data(str(place))
 
 
 def _check_identity(
@@ -122,7 +123,7 @@ def _check_identity(
         if name not in SETS:
             what = "network in its config.json" if name == "spec" else f"model {saved.config.init}"
             raise InputError(f"the {what} is not the one that {folder} began with")
-        again = command("train", data.place, "--init", folder)
+        again = command("train", str(data.place), "--init", folder)
         raise InputError(
             f"the {SETS[name]} set at {data.place} is not the one {folder} began with: pictures, "
             f"labels or classes changed; a new run may begin from its weights: {again}"

@@ -23,7 +23,7 @@ from inception.training.design import begin, design, resolve
 from inception.training.folder import LAST, check_free, locked, new_folder_name
 from inception.training.given import Settings, configured
 from inception.training.group import Group, Interrupted, Lost, joined, take_device
-from inception.training.loop import Reports, Training, least_batch
+from inception.training.loop import Reports, Training
 from inception.training.readable import Looked, look
 from inception.training.records import (
     Pictures,
@@ -34,6 +34,7 @@ from inception.training.records import (
     record_tables,
 )
 from inception.training.resuming import identity, resumed
+from inception.training.trained import least_batch
 from inception.training.transfer import train_classifier
 
 
@@ -131,7 +132,7 @@ def _begun(
     spec, init = design(config, len(opened.classes))
     train_set, val_set = opened.for_training(config.seed)
     config = replace(config, model=config.model or spec.name, image_size=spec.image_size)
-    folder = group.first(lambda: Path(out or new_folder_name(spec.name, opened.place)))
+    folder = group.first(lambda: Path(out or new_folder_name(spec.name, str(opened.place))))
     group.first(lambda: check_free(folder))
     network, moved = begin(spec, config, init, train_set.classes)
     least_batch(network, config)

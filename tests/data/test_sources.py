@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from inception.data import tars
+from inception.data import tar_index
 from inception.data.images import UnreadableImageError
 from inception.data.listing import list_folder
 from inception.data.parquet import ParquetSource
@@ -114,8 +114,8 @@ def test_the_index_of_a_tar_is_made_once_until_the_tar_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = []
-    original = tars._read_index
-    monkeypatch.setattr(tars, "_read_index", lambda p: made.append(p) or original(p))
+    original = tar_index._read_index
+    monkeypatch.setattr(tar_index, "_read_index", lambda p: made.append(p) or original(p))
     path = write_tar(tmp_path / "0.tar", {"a.png": b"one"})
     assert TarSource([path]).read(0) == TarSource([path]).read(0) == b"one"
     assert made == [path]
@@ -162,7 +162,7 @@ def test_parquet_larger_than_the_memory_is_read_all_the_same(tmp_path: Path) -> 
     path = write_parquet(tmp_path / "0.parquet", images, list(range(10)), row_group_size=1)
     source = ParquetSource([path], memory=2500)
     assert [source.read(i) for i in (*range(10), *range(10))] == 2 * [r["bytes"] for r in images]
-    assert len(source._groups) == 2 and source._held <= 2500
+    assert len(source._held.sizes()) == 2 and sum(source._held.sizes().values()) <= 2500
 
 
 @pytest.mark.parametrize("missing", [None, {"bytes": None}, {"bytes": b""}])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from inception import files
-from inception.data import tars
+from inception.data import tar_index
 from inception.data.datasets import open_data
 from inception.data.images import UnreadableImageError
 from inception.data.tars import TarSource, without_common_folder
@@ -263,7 +263,7 @@ def test_a_tar_is_read_without_a_cache(
     def refuses(*_: object) -> Path:
         raise InputError("cannot write")
 
-    monkeypatch.setattr(tars, "cache_folder" if why == "no home" else "replacing", refuses)
+    monkeypatch.setattr(tar_index, "cache_folder" if why == "no home" else "replacing", refuses)
     path = write_tar(tmp_path / "0.tar", [("a.png", b"one")])
     assert TarSource([path]).read(0) == b"one"
 
