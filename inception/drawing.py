@@ -36,7 +36,7 @@ MOST_LETTERS = 40  # of a name beside an axis
 
 
 @contextmanager
-def _plain() -> Iterator[None]:
+def plain() -> Iterator[None]:
     """Matplotlib as it comes, whatever the user set: no TeX, and ``$5_and_$10`` is a name."""
     from matplotlib import style
 
@@ -45,14 +45,14 @@ def _plain() -> Iterator[None]:
         yield
 
 
-@_plain()
+@plain()
 def draw_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:
     """Losses and accuracies by epoch, side by side, as a PNG."""
-    figure = _figure(10, 4)
+    figure = new_figure(10, 4)
     losses, accuracies = figure.subplots(1, 2)
     epochs = [row["epoch"] for row in rows]
     for name in [n for n in rows[0] if n.startswith("loss_")]:
-        label = "training, " + _short(name.removeprefix("loss_").replace("_", " "))
+        label = "training, " + short(name.removeprefix("loss_").replace("_", " "))
         losses.plot(epochs, [row[name] for row in rows], marker=".", label=label)
     losses.plot(epochs, [row["val_loss"] for row in rows], "k", marker=".", label="validation")
     losses.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
@@ -66,24 +66,24 @@ def draw_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-@_plain()
+@plain()
 def draw_confusion(counts: npt.NDArray[np.int64], classes: Sequence[str], path: Path) -> None:
     """A confusion matrix, rows true and columns predicted, shaded by share of the row, as a PNG."""
     side = 3 + 0.45 * min(len(classes), MOST_CLASSES)
-    figure = _figure(side, side)
+    figure = new_figure(side, side)
     axes = figure.subplots()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set(xlabel="predicted", ylabel="true")
     if len(classes) <= MOST_CLASSES:
         _write_counts(axes, counts, shares, classes)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-@_plain()
+@plain()
 def draw_grid(rows: Sequence[dict[str, Any]], path: Path) -> None:
     """Top-1 error against crops, one line a number of models, as a PNG.
 
@@ -91,7 +91,7 @@ def draw_grid(rows: Sequence[dict[str, Any]], path: Path) -> None:
         rows: with ``models``, ``crops`` and ``top1_error``, from 0 to 1.
         path: of the picture.
     """
-    figure = _figure(6, 4)
+    figure = new_figure(6, 4)
     axes = figure.subplots()
     for number in dict.fromkeys(row["models"] for row in rows):
         line = [row for row in rows if row["models"] == number]
@@ -104,10 +104,10 @@ def draw_grid(rows: Sequence[dict[str, Any]], path: Path) -> None:
     axes.set(xlabel="crops of each picture", ylabel="top-1 error, %")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-@_plain()
+@plain()
 def draw_exits(rows: Sequence[dict[str, Any]], full: float, path: Path) -> None:
     """Top-1 against multiply-adds of a network that stops early, a dot a confidence, as a PNG.
 
@@ -116,7 +116,7 @@ def draw_exits(rows: Sequence[dict[str, Any]], full: float, path: Path) -> None:
         full: top-1 of the full network, from 0 to 1.
         path: of the picture.
     """
-    figure = _figure(7, 4.5)
+    figure = new_figure(7, 4.5)
     axes = figure.subplots()
     spent = [100 * row["share_of_full"] for row in rows]
     right = [100 * row["top1_accuracy"] for row in rows]
@@ -132,15 +132,15 @@ def draw_exits(rows: Sequence[dict[str, Any]], full: float, path: Path) -> None:
     axes.margins(x=0.08, y=0.15)
     axes.grid(alpha=0.3)
     figure.legend(frameon=False, loc="outside upper center", ncols=2)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-@_plain()
+@plain()
 def draw_reliability(
     confidence: Sequence[float], accuracy: Sequence[float], images: Sequence[int], path: Path
 ) -> None:
     """How often the model is right against how sure it is, dots by number of pictures, a PNG."""
-    figure = _figure(5, 5)
+    figure = new_figure(5, 5)
     axes = figure.subplots()
     axes.plot([0, 100], [0, 100], color="0.6", linestyle="--", label="as sure as right")
     sizes = 20 + 400 * np.sqrt(np.asarray(images) / max(images))
@@ -150,10 +150,10 @@ def draw_reliability(
     axes.set(xlabel="confidence, %", ylabel="right, %", xlim=(0, 103), ylim=(0, 103))
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, markerscale=0.4, loc="upper left")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-@_plain()
+@plain()
 def draw_binary(roc: Sequence[Doubles], precision_recall: Sequence[Doubles], path: Path) -> None:
     """The ROC and the precision-recall curve of two classes side by side, as a PNG.
 
@@ -162,7 +162,7 @@ def draw_binary(roc: Sequence[Doubles], precision_recall: Sequence[Doubles], pat
         precision_recall: recall and precision, shares.
         path: of the picture.
     """
-    figure = _figure(8, 4.2)
+    figure = new_figure(8, 4.2)
     left, right = figure.subplots(1, 2)
     left.plot(*(100 * each for each in roc), color="C0")
     left.plot([0, 100], [0, 100], color="0.6", linestyle="--", label="by chance")
@@ -174,10 +174,10 @@ def draw_binary(roc: Sequence[Doubles], precision_recall: Sequence[Doubles], pat
     for axes in (left, right):
         axes.set(xlim=(-2, 102), ylim=(-2, 102))
         axes.grid(alpha=0.3)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-@_plain()
+@plain()
 def draw_speeds(rows: Sequence[dict[str, Any]], path: Path) -> None:
     """Pictures a second of each model, engine and precision, bars by batch size, as a PNG.
 
@@ -188,7 +188,7 @@ def draw_speeds(rows: Sequence[dict[str, Any]], path: Path) -> None:
     keys = ("name", "engine", "precision")
     kinds = list(dict.fromkeys(tuple(row[key] for key in keys) for row in rows))
     batches = list(dict.fromkeys(row["batch"] for row in rows))
-    figure = _figure(8, 1.2 + 0.3 * len(kinds) * len(batches))
+    figure = new_figure(8, 1.2 + 0.3 * len(kinds) * len(batches))
     axes = figure.subplots()
     height = 0.8 / len(batches)
     for number, batch in enumerate(batches):
@@ -198,13 +198,13 @@ def draw_speeds(rows: Sequence[dict[str, Any]], path: Path) -> None:
         places = [kinds.index(kind) + (number + 0.5) * height - 0.4 for kind in line]
         bars = axes.barh(places, list(line.values()), height * 0.9, label=f"batch {batch}")
         axes.bar_label(bars, fmt="%.1f", padding=3, fontsize=8)
-    axes.set_yticks(range(len(kinds)), [" · ".join(map(_short, kind)) for kind in kinds])
+    axes.set_yticks(range(len(kinds)), [" · ".join(map(short, kind)) for kind in kinds])
     axes.invert_yaxis()
     axes.margins(x=0.1)
     axes.set(xlabel="pictures a second, ready in memory")
     axes.grid(alpha=0.3, axis="x")
     axes.legend(frameon=False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def overlay(
@@ -308,7 +308,7 @@ def tiles(shown: Picture, maps: Floats, names: Sequence[str]) -> Picture:
 
 def draw_branches(modules: Mapping[str, Mapping[str, float]], title: str, path: Path) -> None:
     """Each module's shares as a bar, its branches one after the other, below 0 to the left."""
-    figure = _figure(9, 1.2 + 0.32 * len(modules))
+    figure = new_figure(9, 1.2 + 0.32 * len(modules))
     axes = figure.subplots()
     names = list(dict.fromkeys(name for shares in modules.values() for name in shares))
     for number, name in enumerate(names):
@@ -330,16 +330,13 @@ def draw_branches(modules: Mapping[str, Mapping[str, float]], title: str, path: 
     )
     axes.grid(alpha=0.3, axis="x")
     figure.legend(frameon=False, loc="outside lower center", ncols=6)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def captioned(picture: Picture, *lines: str) -> Picture:
     """The picture at its own size under lines of text; wider only where the text needs it."""
-    import matplotlib
-
     size = int(np.clip(picture.shape[1] / 26, 11, 64))
-    # its font has most of the alphabets that names of classes are written in
-    font = ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
+    font = text_font(size)
     margin, step = size // 2, round(1.4 * size)
     wide = max(picture.shape[1], *(2 * margin + round(font.getlength(line)) for line in lines))
     head = margin + step * len(lines)
@@ -350,6 +347,13 @@ def captioned(picture: Picture, *lines: str) -> Picture:
         draw.text((margin, margin // 2 + number * step), line, colour, font)
     image.paste(Image.fromarray(picture), ((wide - picture.shape[1]) // 2, head))
     return np.asarray(image)
+
+
+def text_font(size: int) -> ImageFont.FreeTypeFont:
+    """Matplotlib's font: it has most of the alphabets that names of classes are written in."""
+    import matplotlib
+
+    return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
 
 
 def save_png(picture: Picture, path: Path) -> None:
@@ -365,7 +369,7 @@ def _write_counts(
     classes: Sequence[str],
 ) -> None:
     places = range(len(classes))
-    names = [_short(name) for name in classes]
+    names = [short(name) for name in classes]
     axes.set_xticks(places, names, rotation=45, ha="right")
     axes.set_yticks(places, names)
     for row, column in np.argwhere(counts):
@@ -374,18 +378,20 @@ def _write_counts(
         axes.text(column, row, number, ha="center", va="center", color=colour, fontsize=8)
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """A figure of so many inches, made without pyplot, which would hold on to it."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
     """A name from outside, on one line and not so long that nothing else has room."""
     line = shown(name)
     return line if len(line) <= MOST_LETTERS else line[: MOST_LETTERS - 1] + "…"
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
+    """Writes a figure as a PNG, in one step."""
     with replacing(path) as beside:
         figure.savefig(beside, dpi=110, format="png")

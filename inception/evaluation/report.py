@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +13,10 @@ from PIL import Image
 from inception.data.datasets import Dataset
 from inception.drawing import draw_binary, draw_confusion, draw_reliability
 from inception.evaluation.evaluate import Evaluation
+from inception.evaluation.html import bullets, escaped, page_of, plot, section, table
 from inception.evaluation.metrics import SMALLEST, Floats, calibration_bins
 from inception.evaluation.scores import averaged
 from inception.files import replacing, write_text
-from inception.text import shown
 
 MOST_PICTURES = 40  # in a gallery
 MOST_PAIRS = 10
@@ -69,17 +68,17 @@ def write_report(folder: Path, result: Evaluation, witness: Witness) -> Path:
     sure = sorted((s for s in wrong if s.confidence >= SURE), key=lambda s: -s.confidence)
     parts = [
         _summary(result),
-        _section("Classes", _class_table(result)),
-        _section("Which is taken for which", _image("confusion.png") + _pairs(result)),
+        section("Classes", _class_table(result)),
+        section("Which is taken for which", plot("confusion.png") + _pairs(result)),
         _binary(folder, result),
-        _section("How sure, how right", _image("reliability.png") + _calibration(bins.error)),
-        _section("Highest losses", _gallery(folder, witness, wrong)),
-        _section(f"At least {SURE:.0%} sure of another class: wrong labels?",
+        section("How sure, how right", plot("reliability.png") + _calibration(bins.error)),
+        section("Highest losses", _gallery(folder, witness, wrong)),
+        section(f"At least {SURE:.0%} sure of another class: wrong labels?",
                  _gallery(folder, witness, sure)),
-        _section("Not readable", _list(f"{p}: {reason}" for p, reason in result.unreadable)),
+        section("Not readable", bullets(f"{p}: {reason}" for p, reason in result.unreadable)),
     ]  # fmt: skip
     page = folder / "index.html"
-    write_text(page, PAGE.format(title=_text(", ".join(result.models)), body="\n".join(parts)))
+    write_text(page, page_of(f"Errors of {', '.join(result.models)}", parts))
     return page
 
 
@@ -119,7 +118,7 @@ def _class_table(result: Evaluation) -> str:
          _percent(m["precision"]), _percent(m["f1"]))
         for name, m in means.items()
     ]  # fmt: skip
-    return _table(columns, cells + ends)
+    return table(columns, cells + ends)
 
 
 def _binary(folder: Path, result: Evaluation) -> str:
@@ -129,10 +128,10 @@ def _binary(folder: Path, result: Evaluation) -> str:
     roc, recall = result.binary.roc, result.binary.precision_recall
     draw_binary(roc[:2], recall[:2], folder / "curves.png")
     told = (
-        f"<p>Positive: {_text(result.classes[1])}. Area under ROC {roc.area:.4f}, average "
+        f"<p>Positive: {escaped(result.classes[1])}. Area under ROC {roc.area:.4f}, average "
         f"precision {recall.area:.4f}.</p>"
     )
-    return _section("At every threshold", _image("curves.png") + told)
+    return section("At every threshold", plot("curves.png") + told)
 
 
 def _pairs(result: Evaluation) -> str:
@@ -144,7 +143,7 @@ def _pairs(result: Evaluation) -> str:
         for t, p in pairs
         if counts[t, p]
     ]
-    return _table(("true", "taken for", "pictures"), cells)
+    return table(("true", "taken for", "pictures"), cells)
 
 
 def _calibration(error: float) -> str:
@@ -172,56 +171,10 @@ def _figure(folder: Path, dataset: Dataset, seen: Seen) -> str:
         with replacing(folder / name) as beside:
             image.save(beside, format="JPEG", quality=85)
     loss = -np.log(max(seen.label_probability, SMALLEST))
-    label, predicted = (_text(dataset.classes[i]) for i in (seen.label, seen.predicted))
-    path = _text(dataset.path(seen.index))
+    label, predicted = (escaped(dataset.classes[i]) for i in (seen.label, seen.predicted))
+    path = escaped(dataset.path(seen.index))
     return (
         f'<figure><img src="{name}" alt="" title="{path}"><figcaption>is {label}<br>'
         f"taken for <b>{predicted}</b>, {100 * seen.confidence:.1f} %<br>loss {loss:.2f}<br>"
-        f"<small>{_text(dataset.key(seen.index))}</small></figcaption></figure>"
+        f"<small>{escaped(dataset.key(seen.index))}</small></figcaption></figure>"
     )
-
-
-def _text(text: str) -> str:
-    return escape(shown(text))
-
-
-def _section(title: str, body: str) -> str:
-    return f"<h2>{_text(title)}</h2>\n{body}"
-
-
-def _image(name: str) -> str:
-    return f'<img class=plot src="{name}" alt="">'
-
-
-def _list(lines: Iterable[str]) -> str:
-    items = "".join(f"<li>{_text(line)}</li>" for line in lines)
-    return f"<ul>{items}</ul>" if items else "<p>None.</p>"
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{_text(column)}</th>" for column in columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>" for row in rows
-    )
-    return f"<table><tr>{head}</tr>{body}</table>"
-
-
-PAGE = """<!doctype html>
-<html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width">
-<title>Errors of {title}</title>
-<style>
-body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto;
-  padding: 0 1rem }}
-h2 {{ margin-top: 2.5rem; border-bottom: 1px solid #ddd }}
-table {{ border-collapse: collapse }}
-td, th {{ padding: .2rem .8rem .2rem 0; text-align: left; border-bottom: 1px solid #eee }}
-img.plot {{ max-width: min(100%, 36rem); display: block }}
-.gallery {{ display: grid; gap: 1rem;
-  grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)) }}
-figure {{ margin: 0 }} figure img {{ height: 10rem; max-width: 100%; object-fit: contain }}
-figcaption {{ font-size: 13px; overflow-wrap: anywhere }} small {{ color: #777 }}
-</style>
-<h1>Errors of {title}</h1>
-{body}
-</html>
-"""
