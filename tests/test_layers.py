@@ -62,6 +62,7 @@ TORCH_FREE = [
     "inception.predictor",
     "inception.embedding.copies",
     "inception.embedding.vectors",
+    "inception.fid.measure",
     "inception.evaluation.evaluate",
     "inception.evaluation.doctor",
     "inception.evaluation.exits",

@@ -19,6 +19,7 @@ from inception.cli.embed import embed, similar
 from inception.cli.evaluate import evaluate
 from inception.cli.explain import explain
 from inception.cli.export import export
+from inception.cli.fid import fid
 from inception.cli.grouped import GroupedCommand
 from inception.cli.models import compare, models
 from inception.cli.output import FAILED, INTERRUPTED, give_up_output, say
@@ -43,8 +44,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    *(models, compare, recipes, train, evaluate, predict, explain, embed, similar, serve),
-    *(export, benchmark, reproduce, demo),
+    *(models, compare, recipes, train, evaluate, predict, explain, embed, similar, fid),
+    *(serve, export, benchmark, reproduce, demo),
 ):
     app.command(cls=GroupedCommand)(command)
 weights_app.command("list", cls=GroupedCommand)(list_weights)

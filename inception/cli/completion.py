@@ -65,6 +65,13 @@ def engines() -> Completions:
     return list(ENGINES)
 
 
+def resizes() -> Completions:
+    """How pictures come to the size of FID's network."""
+    from inception.fid.resize import RESIZES
+
+    return [(name, resize.about) for name, resize in RESIZES.items()]
+
+
 def devices() -> Completions:
     """Where torch computes."""
     return ["auto", "cpu", "cuda"]

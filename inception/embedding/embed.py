@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from inception.data.datasets import Dataset
 from inception.data.images import UnreadableImageError
 from inception.errors import InputError, unknown
+from inception.models.spec import pooling_of
 from inception.pictures import Item, Pictures, is_one, named, read
 from inception.prediction import find_members, find_model
 from inception.runtime import Floats, create_engine
@@ -110,11 +111,18 @@ class Embedder:
 
     def digest(self) -> str:
         """32 hexadecimal digits: vectors of equal ones are of one kind, and may be compared."""
-        digest = hashlib.sha256(f"{read_info(self._path).spec.digest()} {self.output}".encode())
-        for name, tensor in read_weights(self._path).items():
-            if not name.startswith(("classifier.", "aux.")):
-                digest.update(name.encode() + np.ascontiguousarray(tensor).tobytes())
-        return digest.hexdigest()[:32]
+        return backbone_digest(self._path, self.output)
+
+
+def backbone_digest(model: Path, use: str) -> str:
+    """32 hexadecimal digits of a model without its classifier, and of the use made of it."""
+    spec = read_info(model).spec
+    network = replace(spec, num_classes=1, classifier=pooling_of(spec.classifier), aux={})
+    digest = hashlib.sha256(f"{network.digest()} {use}".encode())
+    for name, tensor in read_weights(model).items():
+        if not name.startswith(("classifier.", "aux.")):
+            digest.update(name.encode() + np.ascontiguousarray(tensor).tobytes())
+    return digest.hexdigest()[:32]
 
 
 def items_of(dataset: Dataset) -> list[Item]:

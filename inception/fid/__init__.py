@@ -1,0 +1,1 @@
+"""Generated pictures measured against real ones: FID, KID, Inception Score, precision, recall."""
