@@ -62,7 +62,7 @@ def check_paths(paths: Iterable[str]) -> None:
     for path in paths:
         if is_address(path):
             continue
-        first = _expanded(path)[0]
+        first = expanded(path)[0]
         if not _exists(first):
             raise InputError(f"no such file or folder: {path}")
         check_not_compressed(first)
@@ -110,7 +110,7 @@ def _found_at(path: str) -> Iterator[tuple[str, Any]]:
         yield path, path
         return
     try:
-        places = _expanded(path)
+        places = expanded(path)
     except InputError as error:
         yield path, error
         return
@@ -130,7 +130,8 @@ def _exists(place: Place) -> bool:
         raise InputError(f"{place} cannot be opened: {error.strerror or error}") from error
 
 
-def _expanded(path: str) -> Sequence[Place]:
+def expanded(path: str) -> Sequence[Place]:
+    """The places a name stands for. Raises ``InputError`` where a pattern fits none."""
     if is_remote(path):
         return [Remote(path)]
     if Path(path).exists() or not any(sign in path for sign in "*?["):

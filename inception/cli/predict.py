@@ -28,11 +28,12 @@ from inception.cli.output import (
     ThreadsOption,
     say,
 )
+from inception.cli.parts import RAY, PartsOption, WorkersOption, predict_in_parts
 from inception.text import csv_line, encoding, json_text, shown
 
 if TYPE_CHECKING:
     from inception.pictures import Item
-    from inception.predictor import Prediction
+    from inception.predictor import Prediction, Predictor
 
 LONGEST_STEM = 100  # letters of a picture's name in that of the one with its label
 WEIGHTS = {  # endings of other programs' models
@@ -91,8 +92,10 @@ def predict(
     csv_file: CsvOption = None,
     json: LinesOption = None,
     save: SaveOption = None,
+    out: PartsOption = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
+    workers: WorkersOption = None,
     max_pixels: MaxPixelsOption = None,
     quiet: QuietOption = False,
 ) -> int:
@@ -103,6 +106,12 @@ def predict(
     if json == "-" and csv_file == "-":
         raise InputError("only one of --json and --csv can go to standard output")
     model, paths = _model_and_paths(arguments)
+    if out is not None or engine == RAY or workers:
+        alone = not (csv_file or json or save) and exit_confidence is None
+        return predict_in_parts(
+            (model, tuple(_pictures(paths)), out, top, crops, engine, device, batch_size, threads,
+             fast_decode), workers, alone=alone, quiet=quiet,
+        )  # fmt: skip
     predictor = Predictor(
         model, engine, device=device, crops=crops, batch_size=batch_size, threads=threads,
         exit_confidence=exit_confidence, fast_decode=fast_decode,
@@ -110,13 +119,7 @@ def predict(
     if model not in arguments:
         say(f"no MODEL given: taking {model}, which comes with inception", err=True)
     with ExitStack() as files:
-        writers: list[_Writer] = []
-        if csv_file is not None:
-            writers.append(_CsvWriter(_opened(csv_file, files), min(top, len(predictor.classes))))
-        if json is not None:
-            writers.append(_JsonWriter(_opened(json, files)))
-        if "-" not in (csv_file, json) and not quiet:
-            writers.append(_TableWriter(predictor.classes))
+        writers = _writers(predictor, top, csv_file, json, quiet, files)
         pictures: Iterator[Any] = _pictures(paths)
         if save is not None:
             saving = _PictureWriter(save)
@@ -128,6 +131,24 @@ def predict(
     if unreadable:
         say(f"{unreadable} of {done} pictures could not be read", err=True)
     return 1 if unreadable else 0
+
+
+def _writers(
+    predictor: Predictor,
+    top: int,
+    csv_file: str | None,
+    json: str | None,
+    quiet: bool,
+    files: ExitStack,
+) -> list[_Writer]:
+    writers: list[_Writer] = []
+    if csv_file is not None:
+        writers.append(_CsvWriter(_opened(csv_file, files), min(top, len(predictor.classes))))
+    if json is not None:
+        writers.append(_JsonWriter(_opened(json, files)))
+    if "-" not in (csv_file, json) and not quiet:
+        writers.append(_TableWriter(predictor.classes))
+    return writers
 
 
 def _write(predictions: Iterable[Prediction], writers: Sequence[_Writer]) -> tuple[int, int]:

@@ -82,8 +82,8 @@ def remote_pictures(place: Remote) -> list[str]:
     ]
 
 
-def pictures_at(place: Place) -> Iterator[tuple[Source, int]]:
-    """Every picture of a file, a folder or a tar; one that is missing cannot be read later.
+def source_at(place: Place) -> Source:
+    """The pictures of a file, a folder, a tar or a folder of tars; a missing one is read later.
 
     Raises:
         InputError: no pictures in the folder or tar.
@@ -91,14 +91,20 @@ def pictures_at(place: Place) -> Iterator[tuple[Source, int]]:
     source: Source
     if place.suffix == ".tar" and not place.is_dir():
         source = TarSource([place])
-    elif isinstance(place, Remote):
-        shards = sorted(place.glob("*.tar"))
-        source = TarSource(shards) if shards else FolderSource(place, remote_pictures(place))
-    elif place.is_dir():
-        source = FolderSource(place, list_folder(place).keys)
+    elif isinstance(place, Remote) or place.is_dir():
+        keys = remote_pictures(place) if isinstance(place, Remote) else list_folder(place).keys
+        source = FolderSource(place, keys)
+        shards: list[Place] = [] if source.keys else sorted(place.glob("*.tar"), key=str)
+        source = TarSource(shards) if shards else source
     else:
         check_not_compressed(place)
         source = FolderSource(place.parent, [place.name])
     if not source.keys:
         raise InputError(f"no pictures in {place}: looked for {', '.join(sorted(EXTENSIONS))}")
+    return source
+
+
+def pictures_at(place: Place) -> Iterator[tuple[Source, int]]:
+    """Every picture of ``source_at``."""
+    source = source_at(place)
     yield from ((source, index) for index in range(len(source.keys)))
