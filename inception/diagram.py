@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from html import escape
 
+from inception.errors import unknown
 from inception.models.cost import LayerCost, trace
 from inception.models.shapes import Position, Shape, end, pair
 from inception.models.spec import (
@@ -78,7 +79,7 @@ def diagram(
         subtitle: stands after the network's name.
     """
     pen = _Pen(spec, shares or {})
-    columns = _columns(pen.stages())
+    columns = _columns([part for _, part in pen.stages()])
     height = max(sum(part.height + DOWN for part in column) for column in columns) - DOWN
     x, leave = float(MARGIN), (0.0, 0.0)
     body: list[str] = []
@@ -98,11 +99,30 @@ def diagram(
     size = f"{x - 3 * ACROSS + MARGIN:g} {top + height + MARGIN:g}"
     named = ": ".join(text for text in (spec.name, subtitle) if text)
     title = f'<text class="title" x="{MARGIN}" y="{MARGIN + 8}">{escape(named)}</text>'
+    return _svg(size, f"{spec.name}, drawn layer by layer", "\n".join([title, *body]))
+
+
+def stage_diagram(spec: Spec, stage: str) -> str:
+    """One stage as an SVG picture; nothing but its frame hides the page it stands on.
+
+    Raises:
+        InputError: the network has no such stage.
+    """
+    drawn = {name: part for name, part in _Pen(spec, {}).stages() if name}
+    if stage not in drawn:
+        raise unknown("stage", stage, drawn)
+    part = drawn[stage]
+    edge = 1  # half of the frame's line lies outside it
+    body = _moved(part.body, edge, edge)
+    size = f"{part.width + 2 * edge:g} {part.height + 2 * edge:g}"
+    style = f"{STYLE}svg {{ background: transparent }}\n"
+    return _svg(size, f"{stage} of {spec.name}, layer by layer", body, style=style)
+
+
+def _svg(size: str, told: str, body: str, *, style: str = STYLE) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" role="img" '
-        f'aria-label="{escape(spec.name)}, drawn layer by layer"><style>{STYLE}</style>\n{title}\n'
-        + "\n".join(body)
-        + "\n</svg>\n"
+        f'aria-label="{escape(told)}"><style>{style}</style>\n{body}\n</svg>\n'
     )
 
 
@@ -127,20 +147,19 @@ class _Pen:
     def __init__(self, spec: Spec, shares: Mapping[str, Mapping[str, float]]) -> None:
         self.spec, self.shares = spec, shares
 
-    def stages(self) -> list[Drawn]:
-        """Every stage in its frame, heads beside the stages they hang on; the classifier."""
-        size, drawn = self.spec.image_size, []
+    def stages(self) -> Iterator[tuple[str, Drawn]]:
+        """The picture, nameless; every stage in its frame, heads beside it; the classifier."""
+        size = self.spec.image_size
         at = Position(Shape(self.spec.in_channels, size, size))
-        drawn.append(_box("other", "picture", f"{_shape(at)} picture"))
+        yield "", _box("other", "picture", f"{_shape(at)} picture")
         for name, layers in {**self.spec.stages, "classifier": self.spec.classifier}.items():
             layers = concrete(layers, self.spec.num_classes)
             after = end(layers, at)
             part = self._framed(name, layers, at)
             if name in self.spec.aux:
                 part = _beside(part, self._head(name, after))
-            drawn.append(part)
+            yield name, part
             at = after
-        return drawn
 
     def _framed(self, name: str, layers: Layers, at: Position) -> Drawn:
         inner, head, after = self.part(layers, at, name), 18, end(layers, at)

@@ -2,14 +2,15 @@
 
 import re
 import sys
-from html import unescape
+from html import escape, unescape
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from inception.cli import main
-from inception.diagram import diagram
+from inception.diagram import diagram, stage_diagram
+from inception.errors import InputError
 from inception.models import MODELS
 from inception.models.cost import cost
 
@@ -69,22 +70,48 @@ def test_branches_are_shaded_by_their_shares() -> None:
     assert ">25 %<" in text and ">-50 %<" in text
 
 
-def test_the_drawing_in_the_docs_is_the_commands(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", MODELS)
+def test_a_stage_alone_is_drawn_as_in_the_whole(name: str) -> None:
+    whole = diagram(MODELS[name])
+    for stage in MODELS[name].stages:
+        root = ElementTree.fromstring(stage_diagram(MODELS[name], stage))
+        titles = [t.text or "" for t in root.iter(f"{SVG}title")]
+        assert titles and all(escape(title) in whole for title in titles)
+        width, height = (float(side) for side in (root.get("viewBox") or "").split()[2:])
+        for x, y, w, h in _rectangles(root, 0, 0):
+            assert x >= 0 and y >= 0 and x + w <= width and y + h <= height
+
+
+def test_a_stage_that_is_none_is_named_with_the_nearest() -> None:
+    with pytest.raises(InputError, match="no stage named 'inception_3'; did you mean 'inception_3"):
+        stage_diagram(MODELS["googlenet"], "inception_3")
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("googlenet.svg", ["googlenet"]),
+        ("inception_3a.svg", ["googlenet", "--stage", "inception_3a"]),
+    ],
+)
+def test_a_drawing_in_the_docs_is_the_commands(
+    file: str, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "g.svg"
-    monkeypatch.setattr(sys, "argv", ["inception", "models", "googlenet", "--svg", str(out)])
+    monkeypatch.setattr(sys, "argv", ["inception", "models", *words, "--svg", str(out)])
     with pytest.raises(SystemExit) as end:
         main()
     assert end.value.code == 0
-    assert out.read_text("utf-8") == (DOCS / "googlenet.svg").read_text("utf-8")
+    assert out.read_text("utf-8") == (DOCS / file).read_text("utf-8")
 
 
-def test_a_name_is_needed_to_draw(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("words", [["--svg", "x.svg"], ["googlenet", "--stage", "inception_3a"]])
+def test_a_name_and_a_file_are_needed_to_draw(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["inception", "models", "--svg", "x.svg"])
+    monkeypatch.setattr(sys, "argv", ["inception", "models", *words])
     with pytest.raises(SystemExit) as end:
         main()
     assert end.value.code == 2
-    assert "inception models NAME --svg FILE" in unescape(capsys.readouterr().err)
+    said = unescape(capsys.readouterr().err)
+    assert "inception models NAME" in said and "--svg FILE" in said

@@ -35,6 +35,9 @@ def models(
     svg: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw the network NAME, layer by layer.")
     ] = None,
+    stage: Annotated[
+        str | None, typer.Option(metavar="STAGE", help="Draw this stage alone, with --svg.")
+    ] = None,
     json: JsonOption = None,
 ) -> None:
     """Lists the networks, or shows one stage by stage."""
@@ -51,8 +54,12 @@ def models(
         write_text(markdown, page())
         return
     if svg is not None:
-        _draw(name, image_size, svg)
+        _draw(name, image_size, stage, svg)
         return
+    if stage is not None:
+        raise InputError(
+            "--stage names what --svg draws: inception models NAME --stage STAGE --svg FILE"
+        )
     if name is not None:
         spec = get_spec(name)
         counted = cost(spec, image_size)
@@ -68,8 +75,8 @@ def models(
         console().print(_all_table(costs))
 
 
-def _draw(name: str | None, image_size: int | None, path: Path) -> None:
-    from inception.diagram import diagram
+def _draw(name: str | None, image_size: int | None, stage: str | None, path: Path) -> None:
+    from inception.diagram import diagram, stage_diagram
     from inception.files import write_text
     from inception.models import get_spec
     from inception.models.cost import cost
@@ -79,7 +86,8 @@ def _draw(name: str | None, image_size: int | None, path: Path) -> None:
     spec = get_spec(name)
     size = cost(spec, image_size).image.height  # says so where that is too small
     preprocessing = replace(spec.preprocessing, size=size)
-    write_text(path, diagram(replace(spec, preprocessing=preprocessing)))
+    spec = replace(spec, preprocessing=preprocessing)
+    write_text(path, diagram(spec) if stage is None else stage_diagram(spec, stage))
 
 
 def compare(
