@@ -91,13 +91,27 @@ def test_a_command_or_option_that_is_none_is_found(words: list[str]) -> None:
         parse(typer.main.get_command(app), words)
 
 
-@pytest.mark.parametrize("code", blocks(README, "python"))
-def test_python_in_the_readme_compiles_and_its_imports_exist(code: str) -> None:
+PYTHON = [
+    pytest.param(code, id=f"{page.name}-{number}")
+    for page in PAGES
+    for number, code in enumerate(blocks(page.read_text("utf-8"), "python"), 1)
+]
+
+
+@pytest.mark.parametrize("code", PYTHON)
+def test_python_in_the_documents_compiles_and_its_imports_exist(code: str) -> None:
     tree = ast.parse(code)
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("inception"):
             module = importlib.import_module(node.module or "")
             assert [a.name for a in node.names if not hasattr(module, a.name)] == []
+
+
+@pytest.mark.parametrize(
+    "code", blocks((ROOT / "docs/from-others.md").read_text("utf-8"), "python")
+)
+def test_what_the_guides_from_other_libraries_assert_holds(code: str) -> None:
+    exec(compile(code, "from-others.md", "exec"), {})
 
 
 def test_code_quoted_in_the_readme_is_in_the_file_it_names() -> None:
@@ -129,9 +143,29 @@ def test_parameters_in_the_readme_are_those_of_the_tables() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_relative_links_lead_to_files(page: Path) -> None:
-    targets = re.findall(r"\]\(([^)\s]+)\)", without_blocks(page.read_text("utf-8")))
-    files = [t.split("#")[0] for t in targets if not re.match(r"[a-z]+:|#", t)]
+    text = without_blocks(page.read_text("utf-8"))
+    targets = re.findall(r"""\]\(([^)\s]+)\)|(?:src|srcset|href)="([^"]+)\"""", text)
+    files = [t.split("#")[0] for pair in targets for t in pair if not re.match(r"[a-z]+:|#|$", t)]
     assert [f for f in files if not (page.parent / f).exists()] == []
+
+
+def test_every_page_is_linked_from_another() -> None:
+    linked = {
+        (page.parent / target.split("#")[0]).resolve()
+        for page in PAGES
+        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8"))
+    }
+    assert {page.name for page in PAGES if page.resolve() not in linked} <= {"README.md"}
+
+
+def test_every_picture_says_what_it_shows() -> None:
+    for page in PAGES:
+        text = without_blocks(page.read_text("utf-8"))
+        shown = re.findall(r"!\[([^]]*)\]\(|<img\b([^>]*)>", text)
+        told = [
+            alt or " ".join(re.findall(r'alt="([^"]*)"', attributes)) for alt, attributes in shown
+        ]
+        assert [words for words in told if len(words) < 20] == []
 
 
 def test_changelog_and_citation_have_the_package_s_version() -> None:

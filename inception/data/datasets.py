@@ -26,7 +26,7 @@ MOST_CLASSES = 1_000_000  # a higher number is no class but a mistake, and would
 
 
 def open_data(place: str | Path) -> Data:
-    """Labelled pictures at a folder, a tar, a parquet or a CSV file (README, "Data").
+    """Labelled pictures at a folder, a tar, a parquet or a CSV file (docs/data.md).
 
     Any but the last may also lie behind a URL that fsspec opens, ``s3://bucket/shards``.
 
