@@ -63,6 +63,7 @@ TORCH_FREE = [
     "inception.embedding.copies",
     "inception.embedding.vectors",
     "inception.fid.measure",
+    "inception.robustness.corrupted",
     "inception.evaluation.evaluate",
     "inception.evaluation.doctor",
     "inception.evaluation.exits",

@@ -72,6 +72,11 @@ def resizes() -> Completions:
     return [(name, resize.about) for name, resize in RESIZES.items()]
 
 
+def attacks() -> Completions:
+    """How an adversary changes pictures."""
+    return ["fgsm", "pgd"]
+
+
 def devices() -> Completions:
     """Where torch computes."""
     return ["auto", "cpu", "cuda"]

@@ -23,6 +23,14 @@ from inception.cli.output import (
     ThreadsOption,
     say,
 )
+from inception.cli.robustness import (
+    AttackOption,
+    CorruptionsOption,
+    EpsOption,
+    StepsOption,
+    asks,
+    measure,
+)
 from inception.errors import InputError
 
 if TYPE_CHECKING:
@@ -63,7 +71,7 @@ UnreadableOption = Annotated[
 CsvOption = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", help="The grid, or the exits' curve, as CSV.", rich_help_panel=OUTPUT
+        metavar="FILE", help="Grid, corruptions or exits' curve as CSV.", rich_help_panel=OUTPUT
     ),
 ]
 PlotOption = Annotated[
@@ -92,6 +100,10 @@ def evaluate(
     threads: ThreadsOption = None,
     max_pixels: MaxPixelsOption = None,
     exit_confidence: ExitOption = None,
+    attack: AttackOption = None,
+    eps: EpsOption = None,
+    attack_steps: StepsOption = None,
+    corruptions: CorruptionsOption = False,
     csv: CsvOption = None,
     plot: PlotOption = None,
     report: ReportOption = None,
@@ -106,10 +118,17 @@ def evaluate(
     models, data = _models_and_data(arguments)
     page = report is not None
     stops = exit_confidence is not None
-    _check_options(models, grid, crops, csv or plot, page, calibrate, stops)
+    others = grid or compare or stops or page or calibrate or crops != 1 or len(models) != 1
+    robust = asks(attack, eps, attack_steps, corruptions, others)
+    if not robust:
+        _check_options(models, grid, crops, csv or plot, page, calibrate, stops)
     if compare and (len(models) != 2 or grid or stops or page or calibrate):
         raise InputError("--compare is of two models: evaluate A B DATA --compare, and --crops")
     how = Request(split, limit, engine, device, batch_size, threads, max_unreadable)
+    if robust:
+        files: dict[str, Any] = {"json": json, "csv": csv, "plot": plot, "quiet": quiet}
+        way: dict[str, Any] = {"attack": attack, "eps": eps, "steps": attack_steps}
+        return measure(models[0], data, how, **way, **files)
     if compare:
         return _compare(models, data, how, crops, json, quiet=quiet)
     if exit_confidence is not None:
@@ -224,7 +243,9 @@ def _check_options(
     if grid and crops != 1:
         raise InputError(f"--grid has crops of its own, 1, 10 and 144; leave out --crops {crops}")
     if not grid and not stops and grid_file:
-        raise InputError("--csv and --plot are of the grid; add --grid, or --exit-confidence")
+        raise InputError(
+            "--csv and --plot are of the grid; add --grid, --corruptions or --exit-confidence"
+        )
     if calibrate and crops != 1:
         raise InputError(f"--calibrate is of one crop of each picture; leave out --crops {crops}")
     if calibrate and len(models) > 1:

@@ -7,7 +7,9 @@ from typing import Any
 from typer.core import TyperCommand, TyperOption
 
 LEARNING, ENSEMBLES, MACHINE, OUTPUT = "Learning", "Ensembles", "Machine", "Output"
-ORDER = ("Options", LEARNING, ENSEMBLES, OUTPUT, MACHINE)  # the last two of many commands
+ROBUSTNESS = "Robustness"
+# the last two of many commands
+ORDER = ("Options", LEARNING, ENSEMBLES, ROBUSTNESS, OUTPUT, MACHINE)
 
 
 class GroupedCommand(TyperCommand):

@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from inception.training.ensemble import EnsembleSummary, Members
     from inception.training.group import Group
 
+FoldsOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Cut the training pictures into N parts and train N times, each part validating "
+        "once: mean and deviation.",
+        rich_help_panel=ENSEMBLES,
+    ),
+]
 MembersOption = Annotated[
     int,
     typer.Option(
@@ -43,8 +52,16 @@ MemberCropOption = Annotated[
 ]
 
 
-def planned(count: int, wider: float | None, crops: list[str] | None) -> Members | None:
+def planned(
+    count: int, wider: float | None, crops: list[str] | None, folds: int | None = None
+) -> Members | None:
     """What ``--members`` and its companions ask for; None where that is an ordinary run."""
+    if folds is not None:
+        if count != 1 or wider is not None or crops:
+            raise InputError("--folds is of one network; leave out --members and its companions")
+        from inception.training.ensemble import Members
+
+        return Members(folds)
     if count == 1:
         if wider is not None or crops:
             raise InputError("--wider and --member-crop are of an ensemble; add --members N")
@@ -92,10 +109,13 @@ def train_members(
     printing = printing and group.leads
     printer = RunPrinter(printing)
 
+    folded = asked.config is not None and asked.config.folds is not None
+    name = "fold" if folded else "member"
+
     def begins(number: int, of: int) -> None:
         printer.restart()
         if printing:
-            say("", f"member {number} of {of}")
+            say("", f"{name} {number} of {of}")
 
     told: dict[str, Any] = {
         "begins": begins, "reports": printer.reports(), "started": printer.started,
@@ -126,6 +146,14 @@ def _print(summary: EnsembleSummary) -> None:
     from inception.cli.output import percent
 
     say("")
+    if summary.folds:
+        for number, run in enumerate(summary.members, start=1):
+            say(f"fold {number}: validation top-1 {percent(run.top1_accuracy)}  {run.folder}")
+        say(
+            f"top-1 {percent(summary.mean)} ± {100 * summary.deviation:.2f} points, mean and "
+            f"deviation of {len(summary.members)} folds"
+        )
+        return
     for run in summary.members:
         say(f"{run.folder}: validation top-1 {percent(run.top1_accuracy)}")
     say("next, all together:")

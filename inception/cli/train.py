@@ -13,6 +13,7 @@ from inception.cli.completion import choices, devices, networks, recipes, settin
 from inception.cli.grouped import LEARNING, MACHINE
 from inception.cli.members import (
     Asked,
+    FoldsOption,
     MemberCropOption,
     MembersOption,
     WiderOption,
@@ -121,6 +122,7 @@ def train(
     mixup: MoreShare = None,
     balance: BalanceOption = None,
     seed: MoreNumber = None,
+    folds: FoldsOption = None,
     members: MembersOption = 1,
     wider: WiderOption = None,
     member_crop: MemberCropOption = None,
@@ -140,8 +142,8 @@ def train(
     names = TrainConfig.__dataclass_fields__
     options = {name: value for name, value in context.params.items() if name in names}
     settings = [*(set_ or []), *([f"area={crop}"] if crop else [])]
-    plan, printing = planned(members, wider, member_crop), json != "-" and not quiet
-    options |= {"members": plan and members, "config": config}
+    plan, printing = planned(members, wider, member_crop, folds), json != "-" and not quiet
+    options |= {"members": None if folds else plan and members, "config": config}
     asked = _asked(data, options, settings, out, resume)
     if dry_run:
         return _rehearse(asked, json)
@@ -157,7 +159,8 @@ def _rehearse(asked: Asked, json: str | None) -> int:
 
     if asked.config is None or asked.data is None:
         raise InputError("--dry-run is of a new run: inception train DATA --dry-run")
-    told = rehearse(asked.data, asked.config)
+    config = asked.config if asked.config.folds is None else replace(asked.config, fold=1)
+    told = rehearse(asked.data, config)
     write_json(told.to_json(), json)
     if json == "-":
         return 0

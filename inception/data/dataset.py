@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inception.data.blocks import Blocks, shuffled
-from inception.data.holdout import held_out
+from inception.data.holdout import Fold, held_out, in_fold
 from inception.data.images import Picture, UnreadableImageError, read_image
 from inception.data.listing import number, some
 from inception.data.sources import Source
@@ -181,13 +181,14 @@ class Data:
     def __repr__(self) -> str:
         return f"Data({str(self.place)!r}, {list(self.splits.values())})"
 
-    def for_training(self, seed: int) -> tuple[Dataset, Dataset]:
+    def for_training(self, seed: int, fold: Fold | None = None) -> tuple[Dataset, Dataset]:
         """The training and the validation set; a tenth is held out where there is no latter.
 
-        A test set is never used to choose. What is held out: ``holdout.held_out``.
+        A test set is never used to choose. What is held out: ``holdout.held_out``. With a fold it
+        validates, and is cut out of the training pictures whatever other splits there are.
 
         Raises:
-            InputError: no training pictures, or only one class.
+            InputError: no training pictures, only one class, or a fold without any.
         """
         train = self.splits.get("train") or self.splits.get("all")
         if train is None:
@@ -199,6 +200,8 @@ class Data:
             raise InputError(
                 f"training needs at least two classes; {self.place} has {several(self.classes)}"
             )
+        if fold is not None:
+            return self._folded(train, seed, fold)
         if "val" in self.splits:
             return replace(train, notes=self.notes), self.splits["val"]
         held = held_out(train.labels, [train.sample(i) for i in range(len(train))], seed)
@@ -209,6 +212,24 @@ class Data:
             )
         notes = (*self.notes, *_holdout_notes(train, held))
         return replace(train.subset(~held, "train"), notes=notes), train.subset(held, "val")
+
+    def _folded(self, train: Dataset, seed: int, fold: Fold) -> tuple[Dataset, Dataset]:
+        samples = [train.sample(i) for i in range(len(train))]
+        folds = [Fold(n, fold.of) for n in range(1, fold.of + 1)]
+        parts = [in_fold(train.labels, samples, seed, each) for each in folds]
+        held, classes = parts[fold.number - 1], len(np.unique(train.labels))
+        if not all(p.any() and len(np.unique(train.labels[~p])) == classes for p in parts):
+            raise InputError(
+                f"{self.place} has too few pictures ({len(train)}) for {fold.of} folds: one would "
+                "be empty, or leave a class nothing to learn from"
+            )
+        out = f"; {', '.join(n for n in self.splits if n != train.name)} left out"
+        note = (
+            f"fold {fold.number} of {fold.of}: {number(int(held.sum()), 'picture')} of "
+            f"{len(train):,} validate{out if len(self.splits) > 1 else ''}"
+        )
+        learning = replace(train.subset(~held, "train"), notes=(*self.notes, note))
+        return learning, train.subset(held, "val")
 
     def for_evaluation(self, split: str | None = None) -> Dataset:
         """The split of that name; else val, else test, else all there is.

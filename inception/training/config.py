@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Self, get_args
 
+from inception.data.holdout import Fold
 from inception.data.transforms import AUGMENTATIONS, Augmentation, augmentation
 from inception.errors import InputError
 from inception.models.variants import Head, NormKind
@@ -25,6 +26,7 @@ Average = Literal["ema", "polyak", "none"]
 Precision = Literal["auto", "fp32", "bf16"]
 Balance = Literal["none", "weights", "sampling"]
 Freeze = Literal["none", "backbone"]
+Adversarial = Literal["none", "fgsm", "pgd"]
 
 _AUGMENTATION = ("area", "mirror", "photometric", "lighting", "interpolations")
 
@@ -124,6 +126,15 @@ class TrainConfig:
         0.0, "of its beta distribution, 0.2 say: pictures are blended in pairs", least=0
     )
     cutmix: float = setting(0.0, "likewise, a box pasted into the other", least=0)
+    adversarial: Adversarial = setting(
+        "none",
+        "learn from pictures that an adversary changed: fgsm, one step from a random start, or pgd",
+        choices=get_args(Adversarial),
+    )
+    adversarial_eps: float = setting(
+        2 / 255, "how far it may change a value, of the range from black to white", above=0, most=1
+    )
+    adversarial_steps: int = setting(7, "of adversarial=pgd", above=0)
     average: Average = setting(
         "ema",
         "weights for evaluation: ema with average_decay, warmed up; polyak, the mean since the "
@@ -138,6 +149,10 @@ class TrainConfig:
         None, "epochs without a better validation that end the run", above=0
     )
     seed: int = setting(0, "of everything random", least=0)
+    folds: int | None = setting(
+        None, "parts of the training pictures, each of which validates one run", least=2
+    )
+    fold: int | None = setting(None, "which of the folds validates, from 1", least=1)
     data_seed: int | None = setting(
         None,
         "of order, augmentation and dropout, so that seed is left with fresh weights and which "
@@ -183,6 +198,8 @@ class TrainConfig:
             check(each, getattr(self, each.name))
         if any(size < 1 for size in self.progressive):
             raise InputError(f"progressive sizes must be above 0; got {self.progressive}")
+        if self.fold is not None and self.fold > (self.folds or 0):
+            raise InputError(f"fold {self.fold} is none of {self.folds or 'no'} folds")
         self.augmentation()
 
     def train_size(self, epoch: int, epochs: int) -> int:
@@ -194,6 +211,19 @@ class TrainConfig:
         """The named augmentation, with the parts this run has of its own."""
         own: dict[str, Any] = {n: v for n in _AUGMENTATION if (v := getattr(self, n)) is not None}
         return replace(augmentation(self.augment), **own)
+
+    @property
+    def held_fold(self) -> Fold | None:
+        """The fold that validates; None where the data's own set does.
+
+        Raises:
+            InputError: folds, and none of them chosen.
+        """
+        if self.folds is None:
+            return None
+        if self.fold is None:
+            raise InputError("folds are of several runs: train --folds N; or say which fold it is")
+        return Fold(self.fold, self.folds)
 
     @property
     def sampling_seed(self) -> int:

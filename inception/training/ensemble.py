@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,7 +41,9 @@ class Members:
             raise InputError(f"an ensemble has at least 1 member; got {self.count}")
 
     def configs(self, config: TrainConfig) -> list[TrainConfig]:
-        """The settings of each."""
+        """The settings of each; of a run in folds each has one of them to validate on."""
+        if config.folds is not None:
+            return [replace(config, fold=number + 1) for number in range(config.folds)]
         members = []
         for number in range(self.count):
             area = self.areas[number % len(self.areas)] if self.areas else config.area
@@ -57,11 +60,23 @@ class EnsembleSummary:
     folder: Path
     data: str
     members: tuple[RunSummary, ...]
+    folds: bool = False
+
+    @property
+    def mean(self) -> float:
+        """Of the members' validation top-1."""
+        return statistics.mean(member.top1_accuracy for member in self.members)
+
+    @property
+    def deviation(self) -> float:
+        """Of the same, between one fold and another (over n - 1)."""
+        return statistics.stdev(member.top1_accuracy for member in self.members)
 
     def to_json(self) -> dict[str, Any]:
         """The summary as JSON values."""
         members = [member.to_json() for member in self.members]
-        return {"folder": str(self.folder), "data": self.data, "members": members}
+        spread = {"mean_accuracy": self.mean, "deviation": self.deviation} if self.folds else {}
+        return {"folder": str(self.folder), "data": self.data, "members": members, **spread}
 
 
 Begins = Callable[[int, int], None]  # told of a member's number, from 1, and how many there are
@@ -139,7 +154,8 @@ def resume_ensemble(
             finished.append(summary)
             if group.leads:
                 _write(folder, place, configs, finished)
-    return EnsembleSummary(folder, place, tuple(finished))
+    folds = configs[0].folds is not None
+    return EnsembleSummary(folder, place, tuple(finished), folds)
 
 
 def _write(

@@ -14,6 +14,7 @@ from inception.errors import InputError, not_installed
 from inception.files import read_text
 from inception.models.variants import Head, NormKind
 from inception.training.config import (
+    Adversarial,
     Average,
     Balance,
     Freeze,
@@ -75,12 +76,17 @@ class Settings(TypedDict, total=False):
     interpolations: tuple[str, ...] | None
     mixup: float
     cutmix: float
+    adversarial: Adversarial
+    adversarial_eps: float
+    adversarial_steps: int
     average: Average
     average_decay: float
     average_start: float
     clip_norm: float | None
     patience: int | None
     seed: int
+    folds: int | None
+    fold: int | None
     data_seed: int | None
     precision: Precision
     device: str

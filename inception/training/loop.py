@@ -21,6 +21,7 @@ from inception.errors import InputError
 from inception.evaluation.counting import check_unreadable
 from inception.evaluation.evaluate import Evaluation
 from inception.models.network import InceptionNet, Normalise
+from inception.training.adversary import adversarial
 from inception.training.checkpoint import State, load_checkpoint, save_checkpoint
 from inception.training.config import TrainConfig
 from inception.training.folder import LAST
@@ -240,6 +241,7 @@ class Training:
     ) -> Losses:
         shown = mixed(batch, rows, mix, self.network.spec.num_classes)
         pictures, labels = (self._sent(torch.from_numpy(x)) for x in shown)
+        pictures = adversarial(self.network, self.normalise, pictures, labels, self.config)
         with torch.autocast(self.device.type, torch.bfloat16, self.config.precision == "bf16"):
             logits, aux = self.network(self.normalise(pictures), aux=True)
         smoothing = self.config.label_smoothing

@@ -55,7 +55,7 @@ def resumed(
         machine = {"threads": None, **machine}
     now = _on_machine(saved.config, machine)
     opened = _data_of(folder, saved, data)
-    train, val = opened.for_training(now.seed)
+    train, val = opened.for_training(now.seed, now.held_fold)
     state = None
     if last.exists():
         state, settings = read_checkpoint(last)

@@ -130,7 +130,7 @@ def _begun(
     opened = open_data(data)
     config = resolve(config)
     spec, init = design(config, len(opened.classes))
-    train_set, val_set = opened.for_training(config.seed)
+    train_set, val_set = opened.for_training(config.seed, config.held_fold)
     config = replace(config, model=config.model or spec.name, image_size=spec.image_size)
     folder = group.first(lambda: Path(out or new_folder_name(spec.name, str(opened.place))))
     group.first(lambda: check_free(folder))

@@ -17,7 +17,7 @@ from inception.training.recipes import RECIPES
 
 GROUPS = ((), ("data",), ("weights",))
 SETTINGS = TrainConfig.__dataclass_fields__
-HEADINGS = ["Options", "Learning", "Ensembles", "Output", "Machine"]
+HEADINGS = ["Options", "Learning", "Ensembles", "Robustness", "Output", "Machine"]
 
 
 def commands() -> dict[tuple[str, ...], Any]:
