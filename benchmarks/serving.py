@@ -34,7 +34,8 @@ from inception.data.images import read_image
 from inception.models import MODELS
 from inception.runtime import create_engine
 from inception.runtime.pipeline import classify
-from inception.weights.model_file import KEY, read_info
+from inception.weights.description import KEY
+from inception.weights.model_file import read_info
 
 OURS = "inception serve"
 LIT = "LitServe"

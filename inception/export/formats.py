@@ -12,7 +12,8 @@ from inception.data.images import Picture
 from inception.errors import InputError, unknown
 from inception.runtime import Engine, check_installed
 from inception.runtime.program import Floats, Program
-from inception.weights.model_file import KEY, ModelInfo
+from inception.weights.description import KEY
+from inception.weights.model_file import ModelInfo
 
 Precision = Literal["fp32", "fp16", "int8"]
 # Elsewise processors that have bfloat16 compute in it, and probabilities differ by some 0.01

@@ -7,28 +7,26 @@ import math
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
-from inception.errors import InputError, not_installed
+from inception.errors import InputError, command
 from inception.fields import Range, check_fields, known_fields, shown
 from inception.files import replacing
 from inception.models.spec import Spec
 from inception.preprocessing import Preprocessing
+from inception.weights.description import DETECTOR, FORMAT, KEY, check_format, read_description
+from inception.weights.description import is_exported as is_exported
 
 if TYPE_CHECKING:
     import torch
 
     from inception.models.network import InceptionNet
 
-KEY = "inception"
-FORMAT = 1
 BACKBONE = "no class: a backbone"  # the only class of weights without a classifier
 COUNTERS = ".num_batches_tracked"  # of batch norm; nothing reads them, so they are not stored
 
@@ -102,7 +100,7 @@ class ModelInfo:
         if not isinstance(values, Mapping):
             raise InputError(f"not a model's description: {shown(values)}")
         rest = dict(values)
-        _check_format(rest.pop("format", FORMAT))
+        check_format(rest.pop("format", FORMAT))
         own = rest.pop("spec", None)
         if not isinstance(own, Mapping):
             what = "is missing" if own is None else f"is {shown(own)}"
@@ -146,72 +144,27 @@ def read_info(path: Path) -> ModelInfo:
     Raises:
         InputError: no such file, not safetensors, or not one of ours.
     """
-    if not path.is_file():
-        raise InputError(f"no such model file: {path}")
-    metadata = _METADATA.get(path.suffix, _safetensors_metadata)(path)
-    if KEY not in metadata:
-        raise InputError(
-            f"{path} does not say which network it holds, as files of inception's do; "
-            "say it with --as MODEL where that is taken, or make one: inception weights convert"
-        )
+    values = read_description(path)
+    if isinstance(values, Mapping) and DETECTOR in values:
+        use = command("detect", "predict", path, "PICTURES", "--out", "FOLDER")
+        raise InputError(f"{path} is a detector and classifies no pictures; use it so: {use}")
     try:
-        return ModelInfo.from_json(json.loads(metadata[KEY]))
+        return ModelInfo.from_json(values)
     except RecursionError:
         raise InputError(f"{path}: its description is nested too deep") from None
     except (InputError, ValueError) as error:
         raise InputError(f"{path}: {error}") from error
 
 
-def _check_format(number: Any) -> None:
-    if type(number) is not int or number < 1:
-        raise InputError(f"not a model's description: its format is {shown(number)}")
-    if number > FORMAT:
-        raise InputError(
-            f"format {shown(number)} is newer than this inception reads, which is {FORMAT}: "
-            "bring the package inception-nets up to date"
-        )
+class Described(Protocol):
+    """What describes a model whole."""
 
-
-def is_exported(path: Path) -> bool:
-    """Whether a model's file was exported: it holds a graph instead of weights by name."""
-    return path.suffix in _METADATA
-
-
-def _safetensors_metadata(path: Path) -> Mapping[str, str]:
-    try:
-        with safe_open(path, framework="numpy") as file:
-            return file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: not a safetensors file ({error})") from error
-
-
-def _openvino_metadata(path: Path) -> Mapping[str, str]:
-    """What lies in the ``rt_info`` of the whole model."""
-    try:
-        root = ElementTree.parse(path).getroot()
-    except (ElementTree.ParseError, OSError) as error:
-        raise InputError(f"{path}: not an OpenVINO model ({error})") from error
-    return {entry.tag: entry.get("value", "") for entry in root.findall("rt_info/*")}
-
-
-def _onnx_metadata(path: Path) -> Mapping[str, str]:
-    if find_spec("onnx") is None:
-        raise not_installed("onnx")
-    import onnx
-    from google.protobuf.message import DecodeError
-
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except (DecodeError, OSError) as error:
-        raise InputError(f"{path}: not an ONNX model ({error})") from error
-    return {entry.key: entry.value for entry in model.metadata_props}
-
-
-_METADATA = {".xml": _openvino_metadata, ".onnx": _onnx_metadata}
+    def to_json(self) -> dict[str, Any]:
+        """The description as JSON values."""
 
 
 def save_model(
-    path: Path, weights: Mapping[str, torch.Tensor], info: ModelInfo, *, half: bool = False
+    path: Path, weights: Mapping[str, torch.Tensor], info: Described, *, half: bool = False
 ) -> None:
     """Writes weights by name and their description, in float32 or, with ``half``, float16."""
     import torch

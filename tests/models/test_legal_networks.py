@@ -37,7 +37,8 @@ from inception.models.spec import (
 )
 from inception.preprocessing import Preprocessing
 from inception.runtime import read_program
-from inception.weights.model_file import KEY, ModelInfo, load_model, read_info, save_model
+from inception.weights.description import KEY
+from inception.weights.model_file import ModelInfo, load_model, read_info, save_model
 
 SPEC = Spec(
     "small",
