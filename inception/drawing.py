@@ -56,10 +56,10 @@ def draw_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:
         losses.plot(epochs, [row[name] for row in rows], marker=".", label=label)
     losses.plot(epochs, [row["val_loss"] for row in rows], "k", marker=".", label="validation")
     losses.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
-    names = {"top1_accuracy": "top-1", "top5_accuracy": "top-5"}
+    names = {"top1_accuracy": "top-1", "top5_accuracy": "top-5", "region_accuracy": "regions"}
     for column, label in names.items():
-        values = [100 * row[column] for row in rows]
-        if column == "top1_accuracy" or min(values) < 100:
+        values = [100 * row[column] for row in rows if column in row]
+        if values and (column != "top5_accuracy" or min(values) < 100):
             accuracies.plot(epochs, values, marker=".", label=f"validation, {label}")
     accuracies.set(xlabel="epoch", ylabel="accuracy, %")
     for axes in (losses, accuracies):

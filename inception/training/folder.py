@@ -39,8 +39,11 @@ def is_run(folder: Path) -> bool:
     return isinstance(values, dict) and {"config", "data", "model"} <= values.keys()
 
 
-def check_free(folder: Path) -> None:
-    """Raises ``InputError`` where a new run would write over anything but one that kept nothing."""
+def check_free(folder: Path, *, by: tuple[str, ...] = ("train",)) -> None:
+    """Raises ``InputError`` where a new run would write over anything but one that kept nothing.
+
+    ``by`` is the command whose run it is.
+    """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is no folder; name another --out")
     there = [name for name in RUN_FILES if (folder / name).exists()]
@@ -50,7 +53,7 @@ def check_free(folder: Path) -> None:
             "it; name another --out"
         )
     if LAST in there or RUN_MODEL in there:
-        go_on = command("train", "--resume", folder)
+        go_on = command(*by, "--resume", folder)
         raise InputError(f"{folder} holds a run already: `{go_on}` goes on with it")
 
 

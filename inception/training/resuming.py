@@ -28,10 +28,11 @@ SETS = {"train": "training", "val": "validation"}
 def identity(spec: Spec, train: Dataset, val: Dataset, init: Path | None) -> dict[str, str]:
     """Digests of what a run stands on."""
     digests = {"spec": spec.digest(), "train": train.digest(), "val": val.digest()}
-    return digests if init is None else digests | {"init": _digest(init)}
+    return digests if init is None else digests | {"init": digest_of(init)}
 
 
-def _digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """A short hash of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:32]
 

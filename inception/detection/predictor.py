@@ -1,0 +1,153 @@
+"""Pictures to the objects in them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from inception.data.images import Picture, UnreadableImageError
+from inception.detection.detector_file import find_detector, read_detector
+from inception.detection.engine import create_region_engine, found_in
+from inception.detection.proposals import search
+from inception.errors import InputError
+from inception.machine import available_cores
+from inception.pictures import Item, Pictures, is_one, named, read
+from inception.prediction import check_same_classes
+
+LEAST_SCORE = 0.05  # below it a region is nothing
+MOST = 100  # objects of a picture
+
+
+@dataclass(frozen=True)
+class DetectedObject:
+    """An object: its class, from 0 to 1 how sure that is, its box ``x1 y1 x2 y2`` in pixels."""
+
+    label: str
+    index: int
+    score: float
+    box_xyxy: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Detected:
+    """What was found in a picture, the surest first, or why nothing could be.
+
+    Attributes:
+        width: of the picture, in pixels; 0 of one that cannot be read, as its ``height``.
+    """
+
+    path: str
+    width: int
+    height: int
+    objects: tuple[DetectedObject, ...]
+    error: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON values; a box is a list."""
+        return asdict(self)
+
+
+class DetectionPredictor:
+    """Finds objects in pictures: regions are proposed, then classified.
+
+    Args:
+        detectors: a run folder or file of a detector; several answer together, the mean of each
+            region counting.
+        engine: ``auto``, ``torch`` or ``openvino``.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        threads: by default as many as there are cores.
+        least_score: objects below it are not told.
+
+    Raises:
+        InputError: no such detector, engine or device, or detectors of other classes.
+    """
+
+    def __init__(
+        self,
+        *detectors: str | Path,
+        engine: str = "auto",
+        device: str = "auto",
+        threads: int | None = None,
+        least_score: float = LEAST_SCORE,
+    ) -> None:
+        if not detectors:
+            raise InputError("a detector is needed: a run folder of inception detect train")
+        if not 0 <= least_score <= 1:
+            raise InputError(f"a score is from 0 to 1; got {least_score:g}")
+        paths = [find_detector(place) for place in detectors]
+        first, *others = infos = [read_detector(path).detector for path in paths]
+        for place, other in zip(detectors[1:], others, strict=True):
+            check_same_classes(first.classes, other.classes, str(detectors[0]), str(place))
+        self.detectors, self.classes = tuple(infos), first.classes
+        self.threads, self._least_score = threads or available_cores(), least_score
+        self.engines = [
+            create_region_engine(path, engine, device=device, threads=threads) for path in paths
+        ]
+
+    def __repr__(self) -> str:
+        modes = ", ".join(detector.mode for detector in self.detectors)
+        return f"DetectionPredictor({modes}, {self.engines[0].name}, classes={self.classes!r})"
+
+    def predict(self, pictures: Pictures) -> list[Detected]:
+        """What is in each picture, in order.
+
+        Args:
+            pictures: one of, or several, of whatever ``pictures.One`` is.
+
+        Raises:
+            InputError: no pictures at all. An unreadable one among others does not raise: it has
+                an ``error``.
+        """
+        several: Any = [pictures] if is_one(pictures) else pictures
+        return [detected for detected, _ in self.stream(several)]
+
+    def stream(self, pictures: Iterable[Any]) -> Iterator[tuple[Detected, Picture | None]]:
+        """Like ``predict``, one by one, each with the picture itself where it could be read."""
+        waiting: deque[tuple[Item, Picture | UnreadableImageError]] = deque()
+        shown = (p for p in _read(pictures, waiting) if not isinstance(p, UnreadableImageError))
+        first = self.detectors[0]
+        for proposed in search(shown, first.search, processes=self.threads):
+            yield from _unread(waiting)
+            item, picture = waiting.popleft()
+            if not isinstance(picture, UnreadableImageError):
+                regions = proposed.boxes_xyxy[: first.most_regions]
+                yield self._detected(item, picture, regions), picture
+        yield from _unread(waiting)
+
+    def _detected(self, item: Item, picture: Picture, regions: Any) -> Detected:
+        found = found_in(picture, regions, self.engines, least_score=self._least_score, most=MOST)
+        rows = zip(
+            found.labels.tolist(), found.scores.tolist(), found.boxes_xyxy.tolist(), strict=True
+        )
+        objects = tuple(
+            DetectedObject(self.classes[label], label, score, tuple(box))
+            for label, score, box in rows
+        )
+        height, width = picture.shape[:2]
+        return Detected(item.path, width, height, objects)
+
+
+def _read(
+    pictures: Iterable[Any], waiting: deque[tuple[Item, Picture | UnreadableImageError]]
+) -> Iterator[Picture | UnreadableImageError]:
+    """Reads pictures as they are asked for, and notes them in their order."""
+    for item in named(pictures):
+        try:
+            found: Picture | UnreadableImageError = read(item)
+        except UnreadableImageError as error:
+            found = error
+        waiting.append((item, found))
+        yield found
+
+
+def _unread(
+    waiting: deque[tuple[Item, Picture | UnreadableImageError]],
+) -> Iterator[tuple[Detected, None]]:
+    """The next ones that could not be read."""
+    while waiting and isinstance(waiting[0][1], UnreadableImageError):
+        item, error = waiting.popleft()
+        reason = error.reason if isinstance(error, UnreadableImageError) else ""
+        yield Detected(item.path, 0, 0, (), reason), None

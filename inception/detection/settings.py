@@ -1,0 +1,128 @@
+"""What the training of a detector is told, checked once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, get_args
+
+from inception.detection.detector import Mode, Scoring
+from inception.errors import InputError
+from inception.training.settings import check, find_setting, parse, setting, shown, values_of
+
+NOTHING = "none"  # that is frozen
+
+
+@dataclass(frozen=True)
+class DetectConfig:
+    """Everything that decides the training of a detector, its data aside. Saved with the run."""
+
+    init: str = setting("cats-and-dogs", "the MODEL it is made of, a classifier or a detector")
+    mode: Mode = setting(
+        "fast",
+        "fast passes a picture once and pools its regions; rcnn warps and passes each region",
+        choices=get_args(Mode),
+    )
+    stage: str | None = setting(
+        None, "whose features are pooled; the last before the grid is last halved by default"
+    )
+    freeze: str | None = setting(
+        None,
+        "the last stage that stays as it is, none for none; the one that is pooled by default",
+    )
+    picture_size: int | None = setting(
+        None,
+        "px that fast brings the long side to; 2.5 times the model's own size by default",
+        above=0,
+    )
+    context_px: int | None = setting(
+        None, "of the surroundings that rcnn warps with a region; 16 at 224 px by default", least=0
+    )
+    boxes: bool | None = setting(
+        None, "whether regions are moved to their objects; in fast alone by default"
+    )
+    keep_grid: bool | None = setting(
+        None,
+        "whether the last layer sees every cell of a region, not their mean; in fast by default",
+    )
+    scoring: Scoring = setting(
+        "softmax",
+        "of a region: softmax, or linear SVMs fitted at the end",
+        choices=get_args(Scoring),
+    )
+    superpixels: int = setting(
+        150, "of Selective Search, base and step: 300 halves the regions", above=0
+    )
+    search: str = setting(
+        "fast", "Selective Search in its fast or its quality mode", choices=("fast", "quality")
+    )
+    least_px: int = setting(
+        20, "shortest side of a region, in a picture 500 px wide", above=0, most=500
+    )
+    most_regions: int = setting(2000, "of a picture, the first that are proposed", above=0)
+    epochs: int = setting(12, "passes over the training pictures", above=0)
+    batch_size: int = setting(4, "pictures an update is made of", above=0)
+    regions: int = setting(32, "of each picture of a batch", above=0)
+    kept_regions: int = setting(
+        64, "of each picture that rcnn passes through what is frozen, once and for all", above=0
+    )
+    positives: float = setting(
+        0.25, "largest share of a picture's regions that show an object", above=0, most=1
+    )
+    positive_iou: float = setting(
+        0.5, "with an object, from which a region shows it", least=0, most=1
+    )
+    mirror: bool = setting(True, "half of the pictures")
+    lr: float = setting(1e-3, "peak learning rate, of AdamW", above=0)
+    warmup: float = setting(0.1, "share of the run in which it rises", least=0, most=1)
+    weight_decay: float = setting(0.05, "not on biases and norms", least=0)
+    clip_norm: float | None = setting(1.0, "largest norm of the gradient", above=0)
+    seed: int = setting(0, "of everything random", least=0)
+    device: str = setting("auto", "where torch computes: auto, cpu or cuda", machine=True)
+    threads: int | None = setting(
+        None, "as many as cores by default", above=0, most=1024, machine=True
+    )
+    max_unreadable: float = setting(
+        0.01, "share of pictures that may be unreadable", least=0, most=1, machine=True
+    )
+    checkpoint_s: float = setting(120.0, "seconds between checkpoints", above=0, machine=True)
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            check(each, getattr(self, each.name))
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> DetectConfig:
+        """The inverse of ``to_json``; raises ``InputError`` on a setting that is none."""
+        for name in values:
+            find_setting(name, fields(cls))
+        return cls(**values)
+
+    def with_settings(self, settings: Sequence[str]) -> DetectConfig:
+        """The same with ``key=value`` settings over it.
+
+        Raises:
+            InputError: no such setting, or a value of another type.
+        """
+        changes: dict[str, Any] = {}
+        for text in settings:
+            name, equals, value = text.partition("=")
+            if not equals:
+                raise InputError(f"a setting is key=value; got {text!r}; --set help lists them")
+            changes[name] = parse(find_setting(name, fields(DetectConfig)), value)
+        return replace(self, **changes)
+
+
+MACHINE = tuple(f.name for f in fields(DetectConfig) if f.metadata["machine"])
+
+
+def settings_help() -> list[tuple[str, str, str]]:
+    """Of every setting its name and default, the values it takes, and what it is."""
+    return [
+        (f"{f.name}={shown(f.default)}", values_of(f), f.metadata["about"])
+        for f in fields(DetectConfig)
+    ]
