@@ -14,6 +14,9 @@ from inception.cli.catalogue import list_weights, pull
 from inception.cli.data import data_app
 from inception.cli.demo import demo
 from inception.cli.detect import detect_app
+from inception.cli.detect_evaluate import evaluate as detect_evaluate
+from inception.cli.detect_predict import predict as detect_predict
+from inception.cli.detect_train import train as detect_train
 from inception.cli.doctor import doctor
 from inception.cli.embed import embed, similar
 from inception.cli.evaluate import evaluate
@@ -52,7 +55,11 @@ weights_app.command("list", cls=GroupedCommand)(list_weights)
 weights_app.command(cls=GroupedCommand)(pull)
 weights_app.command(cls=GroupedCommand)(verify)
 weights_app.command(cls=GroupedCommand)(doctor)
+detect_app.command("train", cls=GroupedCommand)(detect_train)
+detect_app.command("evaluate", cls=GroupedCommand)(detect_evaluate)
+detect_app.command("predict", cls=GroupedCommand)(detect_predict)
 app.add_typer(data_app)
+app.add_typer(detect_app)
 app.add_typer(detect_app)
 app.add_typer(weights_app)
 
