@@ -15,6 +15,7 @@ from inception.cli.data import data_app
 from inception.cli.demo import demo
 from inception.cli.detect import detect_app
 from inception.cli.detect_evaluate import evaluate as detect_evaluate
+from inception.cli.detect_export import export as detect_export
 from inception.cli.detect_predict import predict as detect_predict
 from inception.cli.detect_train import train as detect_train
 from inception.cli.doctor import doctor
@@ -58,6 +59,7 @@ weights_app.command(cls=GroupedCommand)(doctor)
 detect_app.command("train", cls=GroupedCommand)(detect_train)
 detect_app.command("evaluate", cls=GroupedCommand)(detect_evaluate)
 detect_app.command("predict", cls=GroupedCommand)(detect_predict)
+detect_app.command("export", cls=GroupedCommand)(detect_export)
 app.add_typer(data_app)
 app.add_typer(detect_app)
 app.add_typer(detect_app)

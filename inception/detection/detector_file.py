@@ -14,6 +14,8 @@ from inception.prediction import RUN_MODEL
 from inception.weights.description import DETECTOR, FORMAT, check_format, read_description
 from inception.weights.model_file import save_model
 
+BACKBONE, HEAD = "backbone.xml", "head.xml"  # an exported detector, in a folder of its own
+
 save_detector = save_model  # the same file, described by a ``DetectorInfo``
 
 
@@ -55,14 +57,15 @@ class DetectorInfo:
 
 
 def find_detector(place: str | Path) -> Path:
-    """The file of a detector: a ``.safetensors``, or the one in the folder of its run.
+    """The file of a detector: a ``.safetensors``, or that of a run's or of an export's folder.
 
     Raises:
         InputError: there is none.
     """
     path = Path(place)
     if path.is_dir():
-        path /= RUN_MODEL
+        exported = path / BACKBONE
+        path = exported if exported.exists() else path / RUN_MODEL
         if not path.exists():
             raise InputError(f"{place} has no {RUN_MODEL}: no run of a detector, or not yet ended")
     if not path.exists():

@@ -13,7 +13,7 @@ from inception.data.images import Picture
 from inception.detection.boxes import Boxes
 from inception.detection.detections import Detections
 from inception.detection.detector import FAST, Detector
-from inception.detection.detector_file import read_detector
+from inception.detection.detector_file import HEAD, read_detector
 from inception.detection.regions import in_cells, roi_align, shown_whole, warp
 from inception.detection.scoring import detections, together, told
 from inception.errors import InputError
@@ -21,7 +21,8 @@ from inception.models.spec import Spec
 from inception.runtime import pick_engine
 from inception.runtime.lower import Weights, lower
 from inception.runtime.program import LOGITS, Floats, Program, needed
-from inception.weights.model_file import read_weights
+from inception.weights.description import read_description
+from inception.weights.model_file import is_exported, read_weights
 
 FEATURES = "features"
 AT_ONCE = 64  # regions in one run of the network
@@ -122,11 +123,29 @@ def create_region_engine(
     if engine == "onnx":
         raise InputError("only torch and openvino run detectors, not onnx; leave out --engine")
     detector = read_detector(path).detector
+    if is_exported(path):
+        return _exported(path, detector, threads)
     try:
         parts = programs(detector, read_weights(path))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     return region_engine(detector, parts, engine, device=device, threads=threads)
+
+
+def _exported(path: Path, detector: Detector, threads: int | None) -> RegionEngine:
+    """Both graphs of an export, which must be of the same detector."""
+    from inception.runtime.openvino_engine import OpenVINOEngine, read_openvino
+
+    head = path.with_name(HEAD)
+    if read_description(head) != read_description(path):
+        raise InputError(f"{head} is another detector's than {path}")
+    backbone = OpenVINOEngine(read_openvino(path), (FEATURES,), threads=threads)
+    return RegionEngine(
+        detector,
+        backbone,
+        OpenVINOEngine(read_openvino(head), (LOGITS,), threads=threads),
+        backbone.name,
+    )
 
 
 def region_engine(

@@ -13,7 +13,7 @@ from inception.errors import InputError, unknown
 from inception.runtime import Engine, check_installed
 from inception.runtime.program import Floats, Program
 from inception.weights.description import KEY
-from inception.weights.model_file import ModelInfo
+from inception.weights.model_file import Described
 
 Precision = Literal["fp32", "fp16", "int8"]
 # Elsewise processors that have bfloat16 compute in it, and probabilities differ by some 0.01
@@ -29,7 +29,7 @@ class Content:
     """
 
     program: Program
-    info: ModelInfo
+    info: Described
     precision: Precision
     calibration: Sequence[Picture] = ()
 
