@@ -1,6 +1,7 @@
 """Values that a shell completes, from the same lists that check them. No torch here."""
 
 import re
+import sys
 from collections.abc import Callable
 
 Completions = list[str | tuple[str, str]]
@@ -79,7 +80,7 @@ def attacks() -> Completions:
 
 def devices() -> Completions:
     """Where torch computes."""
-    return ["auto", "cpu", "cuda"]
+    return ["auto", "cpu", "cuda", *(["mps"] if sys.platform == "darwin" else [])]
 
 
 def splits() -> Completions:

@@ -34,7 +34,12 @@ JsonOption = Annotated[
     ),
 ]
 DeviceOption = Annotated[
-    str, typer.Option(help="auto, cpu or cuda.", autocompletion=devices, rich_help_panel=MACHINE)
+    str,
+    typer.Option(
+        help="auto, cpu or cuda; mps, which nobody has tried yet, on a Mac.",
+        autocompletion=devices,
+        rich_help_panel=MACHINE,
+    ),
 ]
 EngineOption = Annotated[
     str,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from inception.cli.completion import choices, devices, networks, recipes, settings
-from inception.cli.grouped import LEARNING, MACHINE
+from inception.cli.grouped import LEARNING, MACHINE, OUTPUT
 from inception.cli.members import (
     Asked,
     FoldsOption,
@@ -95,6 +95,9 @@ RecipeOption = Annotated[
 ]
 KeepOption = Annotated[int | None, typer.Option(rich_help_panel=MACHINE)]
 UnreadableOption = Annotated[float | None, typer.Option(rich_help_panel=MACHINE)]
+LoggerOption = Annotated[
+    str | None, typer.Option(autocompletion=choices("logger"), rich_help_panel=OUTPUT)
+]
 DeviceSetting = Annotated[str | None, typer.Option(autocompletion=devices, rich_help_panel=MACHINE)]
 
 
@@ -128,6 +131,7 @@ def train(
     member_crop: MemberCropOption = None,
     keep: KeepOption = None,
     max_unreadable: UnreadableOption = None,
+    logger: LoggerOption = None,
     device: DeviceSetting = None,
     threads: ThreadsOption = None,
     max_pixels: MaxPixelsOption = None,

@@ -18,11 +18,15 @@ from inception.weights.model_file import COUNTERS
 
 
 def pick_device(device: str) -> torch.device:
-    """``auto`` is the GPU where there is one.
+    """``auto`` is NVIDIA's or AMD's GPU where there is one; Apple's, ``mps``, is to be asked for.
 
     Raises:
         InputError: no such device, or no GPU on this machine.
     """
+    if device == "mps":
+        if not torch.backends.mps.is_available():
+            raise InputError("no GPU of Apple's on this machine that torch can use; --device cpu")
+        return torch.device(device)
     if device not in ("auto", "cpu", "cuda"):
         raise InputError(f"device is auto, cpu or cuda; got {device!r}")
     if device == "cuda" and not torch.cuda.is_available():
@@ -67,7 +71,7 @@ class TorchEngine:
         self.device = pick_device(device)
         self._threads = threads
         program = model if isinstance(model, Program) else _lowered(model, outputs, temperature)
-        fast = fast and self.device.type != "cpu"
+        fast = fast and self.device.type == "cuda"
         module = ProgramModule(program, dtype=torch.bfloat16 if fast else torch.float32)
         module.to(self.device)
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

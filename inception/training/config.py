@@ -27,6 +27,7 @@ Precision = Literal["auto", "fp32", "bf16"]
 Balance = Literal["none", "weights", "sampling"]
 Freeze = Literal["none", "backbone"]
 Adversarial = Literal["none", "fgsm", "pgd"]
+LoggerName = Literal["none", "tensorboard", "mlflow", "wandb"]
 
 _AUGMENTATION = ("area", "mirror", "photometric", "lighting", "interpolations")
 
@@ -165,7 +166,9 @@ class TrainConfig:
         choices=get_args(Precision),
         machine=True,
     )
-    device: str = setting("auto", "where torch computes: auto, cpu or cuda", machine=True)
+    device: str = setting(
+        "auto", "where torch computes: auto, cpu or cuda; mps on a Mac, untried", machine=True
+    )
     # One and two threads differ in the last bits, so a resumed run keeps their number
     threads: int | None = setting(
         None, "as many as cores by default", above=0, most=1024, machine=True
@@ -175,6 +178,12 @@ class TrainConfig:
     )
     checkpoint_s: float = setting(
         120.0, "seconds between checkpoints within an epoch", above=0, machine=True
+    )
+    logger: LoggerName = setting(
+        "none",
+        "who else is told the settings and every epoch",
+        choices=get_args(LoggerName),
+        machine=True,
     )
     keep: int = setting(
         0,

@@ -175,6 +175,8 @@ def resolve(config: TrainConfig) -> TrainConfig:
 
 def has_bf16(device: torch.device) -> bool:
     """Whether the device multiplies in bfloat16 itself, rather than emulating it slowly."""
+    if device.type == "mps":
+        return False  # never tried there
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

@@ -18,6 +18,7 @@ from inception.training.config import (
     Average,
     Balance,
     Freeze,
+    LoggerName,
     Optimiser,
     Precision,
     Schedule,
@@ -93,6 +94,7 @@ class Settings(TypedDict, total=False):
     threads: int | None
     max_unreadable: float
     checkpoint_s: float
+    logger: LoggerName
     keep: int
 
 

@@ -35,7 +35,11 @@ from inception.training.validation import validate
 
 ALONE = Group()
 MIXING = 0x6D6978  # keeps the draws of mixup and CutMix apart from those of augmentation
-STEPS_UNREAD = {"cpu": 1, "cuda": 16}  # reading a loss waits until the device has computed it
+STEPS_UNREAD = {
+    "cpu": 1,
+    "cuda": 16,
+    "mps": 1,
+}  # reading a loss waits until the device has computed it
 Losses = dict[str, torch.Tensor]  # by head
 
 
@@ -233,7 +237,7 @@ class Training:
         sums: dict[str, torch.Tensor] = {}
         for rows in np.array_split(np.arange(len(batch.labels)), parts):
             for name, value in self._backward_part(batch, rows, mix, total).items():
-                sums[name] = sums.get(name, 0) + value.double() * len(rows)
+                sums[name] = sums.get(name, 0) + precise(value) * len(rows)
         return sums
 
     def _backward_part(
@@ -259,7 +263,7 @@ class Training:
 
     def _add_up(self, losses: Losses, total: int) -> None:
         """Keeps a step's losses, summed over pictures; reads them with those of some others."""
-        none = torch.zeros((), dtype=torch.float64, device=self.device)
+        none = precise(torch.zeros((), device=self.device))
         heads = [losses.get(name, none) for name in self._heads]
         self._unread.append(Unread(self.state.step, torch.stack(heads), total))
         if len(self._unread) >= STEPS_UNREAD[self.device.type]:
@@ -363,6 +367,11 @@ class Training:
 
     def _modules(self) -> dict[str, torch.nn.Module]:
         return {"network": self.network, "averaged": self.averaged}
+
+
+def precise(value: torch.Tensor) -> torch.Tensor:
+    """In float64, which Apple's GPUs do not have: from there it comes to the CPU."""
+    return (value.cpu() if value.device.type == "mps" else value).double()
 
 
 def check_finite(loss: float, name: str, when: str, config: TrainConfig) -> None:

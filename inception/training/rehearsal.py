@@ -74,6 +74,7 @@ def rehearse(data: str | Path, config: TrainConfig) -> Rehearsal:
     """
     if config.cached_views:
         raise InputError("a run on cached features is seconds long: leave out --dry-run")
+    config = replace(config, logger="none")
     begun: list[RunStart] = []
     ends: list[float] = []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -23,6 +23,7 @@ from inception.training.design import begin, design, resolve
 from inception.training.folder import LAST, check_free, locked, new_folder_name
 from inception.training.given import Settings, configured
 from inception.training.group import Group, Interrupted, Lost, joined, take_device
+from inception.training.loggers import check_logger, logged
 from inception.training.loop import Reports, Training
 from inception.training.readable import Looked, look
 from inception.training.records import (
@@ -129,6 +130,7 @@ def _begun(
         raise InputError("training needs a data set: inception train DATA")
     opened = open_data(data)
     config = resolve(config)
+    check_logger(config.logger)
     spec, init = design(config, len(opened.classes))
     train_set, val_set = opened.for_training(config.seed, config.held_fold)
     config = replace(config, model=config.model or spec.name, image_size=spec.image_size)
@@ -174,8 +176,16 @@ def _go(
         started(start)
     else:
         reports = Reports()
-    if start.config.cached_views:
-        return _train_cached(start, network, group, reports)
+    told = logged(start, reports) if group.leads else nullcontext(reports)
+    with told as reports:
+        if start.config.cached_views:
+            return _train_cached(start, network, group, reports)
+        return _train(start, network, state, group, reports)
+
+
+def _train(
+    start: RunStart, network: InceptionNet, state: State | None, group: Group, reports: Reports
+) -> RunSummary:
     with stop_signals() as stopping, _resumable(start.folder, Lost):
         training = Training(
             network,

@@ -47,9 +47,7 @@ def test_a_fold_is_of_the_training_pictures_alone(colours: Path) -> None:
 def test_the_command_gives_mean_and_deviation(tmp_path: Path) -> None:
     data, out = str(write_colours(tmp_path / "colours")), tmp_path / "cv"
     how = ("--model", "lenet5", "--epochs", "1", "--threads", "1")
-    done = run(
-        "train", data, *how, "--folds", "3", "--out", str(out), "--json", str(tmp_path / "j")
-    )
+    done = run("train", data, *how, "--folds", "3", "--out", str(out), "--json", f"{out}.json")
     assert done.returncode == 0, done.stderr
     told = json.loads(Path(f"{out}.json").read_text())
     top1 = [member["top1_accuracy"] for member in told["members"]]
