@@ -1,10 +1,11 @@
 """What the machine is, and torch's threads while a block runs."""
 
 import os
+from pathlib import Path
 
 import torch
 
-from inception.machine import available_cores, peak_memory_mb, torch_threads
+from inception.machine import available_cores, memory_kept, peak_memory_mb, torch_threads
 
 
 def test_cores_are_those_this_process_may_use() -> None:
@@ -24,3 +25,17 @@ def test_threads_are_as_before_after_the_block_whatever_happens_in_it() -> None:
 def test_memory_held_once_stays_in_the_peak() -> None:
     held = bytearray(50_000_000)
     assert peak_memory_mb() > len(held) / 1e6
+
+
+def test_memory_is_given_back_after_the_block_that_keeps_it() -> None:
+    def held_mb() -> int:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return int(dict(line.split(":", 1) for line in lines)["VmRSS"].split()[0]) // 1024
+
+    before = held_mb()
+    with memory_kept():
+        for _ in range(3):
+            torch.ones(50_000_000 // 4)
+        kept = held_mb() - before
+    assert kept >= 40
+    assert held_mb() - before < 20

@@ -76,7 +76,7 @@ def build_layers(layers: Layers, start: Position) -> nn.Module:
             build_layers(layers.body, start),
             build_layers(layers.shortcut, start),
             layers.scale,
-            modules.activation(layers.activation),
+            modules.activation(layers.activation, own=True),
         )
     return _build_layer(layers, start.shape.channels)
 
@@ -88,7 +88,7 @@ def _build_layer(layer: Layer, channels: int) -> nn.Module:
         case Linear(width=width, bias=bias, norm=norm, activation=kind):
             linear = nn.Linear(channels, int(width), bias=bias)
             normed = modules.batch_norm(norm, int(width), axes=1)
-            return modules.LinearLayer(linear, normed, modules.activation(kind))
+            return modules.LinearLayer(linear, normed, modules.activation(kind, own=True))
         case Pool():
             return modules.PoolLayer(layer)
         case LocalResponseNorm(size=size, alpha=alpha, beta=beta, k=k):
@@ -114,4 +114,4 @@ def _build_conv(layer: Conv, channels: int) -> nn.Module:
         layer.has_bias,
     )
     norm = modules.batch_norm(layer.norm, width, axes=2)
-    return modules.ConvLayer(conv, norm, modules.activation(layer.activation))
+    return modules.ConvLayer(conv, norm, modules.activation(layer.activation, own=True))

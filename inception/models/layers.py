@@ -19,8 +19,14 @@ ACTIVATIONS: dict[ActivationKind, type[nn.Module]] = {
 }
 
 
-def activation(kind: ActivationKind | None) -> nn.Module:
-    """The module of an activation; the identity for none."""
+def activation(kind: ActivationKind | None, *, own: bool = False) -> nn.Module:
+    """The module of an activation; the identity for none.
+
+    ``own``: what it is given was computed for it alone and no gradient needs it, so that a ReLU
+    may write over it. Of batch norm's results only its input and the ReLU's output are ever read.
+    """
+    if own and kind == "relu":
+        return nn.ReLU(inplace=True)
     return nn.Identity() if kind is None else ACTIVATIONS[kind]()
 
 

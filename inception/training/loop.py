@@ -129,7 +129,7 @@ class Training:
         """
         for module in self._modules().values():  # processors differ in the last bits they draw
             self.group.broadcast(list(module.state_dict().values()))
-        with machine.torch_threads(self.config.threads):
+        with machine.torch_threads(self.config.threads), machine.memory_kept():
             while self.state.epoch < self.epochs and not self._out_of_patience():
                 self._train_epoch()
                 evaluation = self._validate()

@@ -220,3 +220,22 @@ def test_lenet_is_drawn_as_its_paper_says() -> None:
     weights = create_model("lenet5").state_dict()
     assert float(weights["c1.conv.weight"].abs().max()) <= 2.4 / 25
     assert float(weights["classifier.logits.linear.bias"].abs().max()) <= 2.4 / 84
+
+
+@pytest.mark.parametrize("name", ["googlenet", "googlenet_small", "inception_resnet_v2_small"])
+def test_activations_that_write_over_their_input_leave_every_gradient_as_it_is(name: str) -> None:
+    torch.manual_seed(0)
+    model = create_model(name, num_classes=3).train()
+    x = inputs(name, max(32, model.smallest_size))
+    gradients = []
+    for inplace in (True, False):
+        written = [m for m in model.modules() if isinstance(m, nn.ReLU) and m.inplace]
+        for m in written:
+            m.inplace = inplace
+        assert written
+        torch.manual_seed(1)
+        model.zero_grad()
+        logits, aux = model(x, aux=True)
+        sum([logits.square().mean(), *(a.square().mean() for a in aux.values())]).backward()
+        gradients.append([p.grad for p in model.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
