@@ -60,6 +60,23 @@ def memory_kept() -> Iterator[None]:
         libc.malloc_trim(0)
 
 
+def free_memory_mb() -> int:
+    """Memory that this process could still take, in MB: the machine's, and its control group's."""
+    free = [2**63]
+    info = Path("/proc/meminfo")
+    if info.exists():
+        lines = dict(line.split(":", 1) for line in info.read_text().splitlines())
+        free.append(int(lines["MemAvailable"].split()[0]) * 1024)
+    group = Path("/sys/fs/cgroup")
+    if (group / "memory.max").exists() and (most := _read(group / "memory.max")) != "max":
+        free.append(int(most) - int(_read(group / "memory.current")))
+    return max(0, min(free) // 10**6) if len(free) > 1 else 0
+
+
+def _read(path: Path) -> str:
+    return path.read_text().strip()
+
+
 def peak_memory_mb() -> float:
     """The most memory this process has held, in MB."""
     status = Path("/proc/self/status")

@@ -5,7 +5,13 @@ from pathlib import Path
 
 import torch
 
-from inception.machine import available_cores, memory_kept, peak_memory_mb, torch_threads
+from inception.machine import (
+    available_cores,
+    free_memory_mb,
+    memory_kept,
+    peak_memory_mb,
+    torch_threads,
+)
 
 
 def test_cores_are_those_this_process_may_use() -> None:
@@ -39,3 +45,7 @@ def test_memory_is_given_back_after_the_block_that_keeps_it() -> None:
         kept = held_mb() - before
     assert kept >= 40
     assert held_mb() - before < 20
+
+
+def test_free_memory_is_some_of_what_the_machine_has() -> None:
+    assert 0 < free_memory_mb() <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e6

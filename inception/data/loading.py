@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from inception.data.blocks import Blocks, shuffled
 from inception.data.dataset import Dataset
+from inception.data.decoded import DecodedPictures
 from inception.data.images import Picture, UnreadableImageError
 from inception.data.transforms import Augmentation, augment
 
@@ -108,13 +109,18 @@ def training_batches(
     seed: int,
     epoch: int,
     threads: int,
+    decoded: DecodedPictures | None = None,
 ) -> Iterator[Batch]:
-    """The batches of a plan, augmented; unreadable pictures are left out and named."""
+    """The batches of a plan, augmented; unreadable pictures are left out and named.
+
+    ``decoded`` are the set's pictures that earlier epochs have kept.
+    """
+    read = dataset.read if decoded is None else decoded.read
 
     def prepare(index: int) -> tuple[int, Picture | UnreadableImageError]:
         try:
             rng = np.random.default_rng([seed, epoch, index])
-            return index, augment(dataset.read(index), size, how, rng)
+            return index, augment(read(index), size, how, rng)
         except UnreadableImageError as error:
             return index, error
 

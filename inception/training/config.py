@@ -173,6 +173,13 @@ class TrainConfig:
     threads: int | None = setting(
         None, "as many as cores by default", above=0, most=1024, machine=True
     )
+    keep_decoded_mb: int | None = setting(
+        None,
+        "memory for training pictures that are then decoded once only; a quarter of what is free, "
+        "at most 2000, by default",
+        least=0,
+        machine=True,
+    )
     max_unreadable: float = setting(
         0.01, "share of pictures that may be unreadable", least=0, most=1, machine=True
     )

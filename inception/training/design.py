@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 
 from inception.errors import InputError, unknown
+from inception.machine import free_memory_mb
 from inception.models import create_model, get_spec
 from inception.models.build import build_empty
 from inception.models.check import check
@@ -21,11 +22,12 @@ from inception.models.variants import wider, with_aux_heads, with_dropout, with_
 from inception.prediction import find_model
 from inception.runtime.torch_engine import pick_device
 from inception.training.config import TrainConfig
-from inception.training.group import local_cores
+from inception.training.group import local_cores, local_processes
 from inception.training.heads import FIRST_SCALE, level_rows
 from inception.weights.model_file import Transplant, load_weights, read_info, transplant
 
 DEFAULT_MODEL = "googlenet_bn"
+MOST_DECODED_MB = 2000  # kept without being asked to
 
 
 def design(config: TrainConfig, num_classes: int) -> tuple[Spec, Path | None]:
@@ -164,13 +166,17 @@ def _variant(spec: Spec, config: TrainConfig) -> Spec:
 
 
 def resolve(config: TrainConfig) -> TrainConfig:
-    """The same with device, threads and precision decided for this machine."""
+    """The same with device, threads, precision and memory decided for this machine."""
     device = pick_device(config.device)
     precision = config.precision
     if precision == "auto":
         precision = "bf16" if has_bf16(device) else "fp32"
     threads = config.threads or local_cores()
-    return replace(config, device=device.type, precision=precision, threads=threads)
+    kept = config.keep_decoded_mb
+    if kept is None:
+        kept = min(MOST_DECODED_MB, free_memory_mb() // 4 // local_processes())
+    own = {"precision": precision, "threads": threads, "keep_decoded_mb": kept}
+    return replace(config, device=device.type, **own)
 
 
 def has_bf16(device: torch.device) -> bool:

@@ -92,6 +92,7 @@ class Settings(TypedDict, total=False):
     precision: Precision
     device: str
     threads: int | None
+    keep_decoded_mb: int | None
     max_unreadable: float
     checkpoint_s: float
     logger: LoggerName

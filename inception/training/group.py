@@ -210,7 +210,12 @@ def _why(store: Store) -> str:
 
 def local_cores() -> int:
     """This process's share of the machine's cores."""
-    return max(1, available_cores() // _number("LOCAL_WORLD_SIZE", 1))
+    return max(1, available_cores() // local_processes())
+
+
+def local_processes() -> int:
+    """How many of a run share this machine."""
+    return _number("LOCAL_WORLD_SIZE", 1)
 
 
 def take_device(device: str) -> None:

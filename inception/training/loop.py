@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from inception import machine
-from inception.data.datasets import Dataset
+from inception.data.dataset import Dataset
+from inception.data.decoded import DecodedPictures
 from inception.data.loading import Batch, epoch_plan, steps_per_epoch, training_batches
 from inception.errors import InputError
 from inception.evaluation.counting import check_unreadable
@@ -109,6 +110,7 @@ class Training:
             self.class_weights = weights.to(self.device)
         self._heads = [MAIN, *network.spec.aux]
         self._unread: list[Unread] = []
+        self._decoded = DecodedPictures(train, config.keep_decoded_mb or 0)
         self._saved_at = time.monotonic()
 
     def resume(self, state: State, checkpoint: Path) -> None:
@@ -181,6 +183,7 @@ class Training:
             seed=self.config.sampling_seed,
             epoch=self.state.epoch,
             threads=self.config.threads or machine.available_cores(),
+            decoded=self._decoded,
         ):
             now = time.perf_counter()
             self.state.waited += now - waited
