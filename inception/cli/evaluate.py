@@ -208,6 +208,7 @@ def _calibrate(model: str, data: str, how: Request, *, quiet: bool, err: bool) -
             f"{name}temperature {c.temperature:.3f}, stored in the model: loss {c.loss_before:.4f} "
             f"to {c.loss_after:.4f}, calibration error {100 * c.error_before:.2f} to "
             f"{100 * c.error_after:.2f} points",
+            *["no better than guessing on these pictures"] * (c.loss_after >= c.guessing),
             err=err,
         )
     say(

@@ -37,7 +37,13 @@ if TYPE_CHECKING:
     from inception.training.group import Group
     from inception.training.run import RunSummary
 
-TextSetting = Annotated[str | None, typer.Option()]
+InitOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="[MODEL]",
+        help="A MODEL to start from; its classes may differ. Where none is named, imagenette.",
+    ),
+]
 ModelOption = Annotated[str | None, typer.Option(autocompletion=networks)]
 FreezeOption = Annotated[str | None, typer.Option(autocompletion=choices("freeze"))]
 NumberSetting = Annotated[int | None, typer.Option()]
@@ -111,7 +117,7 @@ def train(
     batch_size: NumberSetting = None,
     lr: ShareSetting = None,
     config: ConfigOption = None,
-    init: TextSetting = None,
+    init: InitOption = None,
     freeze: FreezeOption = None,
     out: OutOption = None,
     resume: ResumeOption = None,
@@ -293,6 +299,13 @@ def _print_summary(summary: RunSummary) -> None:
         f"{summary.epochs}{', averaged weights' * summary.averaged}), loss {summary.loss:.4f}, "
         f"after {clock(summary.seconds)}"
     )
+    if summary.to_try:
+        say(
+            f"that is no better than always answering the largest class ("
+            f"{percent(summary.majority_accuracy)}), as far as {summary.val_pictures:,} pictures "
+            "can tell; what may help:",
+            *(f"  {line}" for line in summary.to_try),
+        )
     say(f"the model: {summary.model}")
     say("next:")
     say(f"  {command('evaluate', summary.folder, summary.data)}")

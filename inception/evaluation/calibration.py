@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,6 +45,7 @@ class ExitCalibration:
         exit: the stage of a head, or ``classifier``.
         loss_before: mean -log of the label's probability.
         error_before: expected calibration error, from 0 to 1.
+        guessing: the loss of whoever gives all classes the same probability.
     """
 
     exit: str
@@ -52,6 +54,7 @@ class ExitCalibration:
     loss_after: float
     error_before: float
     error_after: float
+    guessing: float
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,8 @@ def calibrate(model: str | Path, data: str | Path, how: Request | None = None) -
         how: which pictures, which engine.
 
     Raises:
-        InputError: no such model or data, a file that cannot be written, too few pictures.
+        InputError: no such model or data, a file that cannot be written, too few pictures, or a
+            model no better than guessing.
     """
     path, how = find_model(model), how or Request()
     if is_exported(path):
@@ -168,10 +172,16 @@ def _said(
 def _fitted(exit: str, logits: Floats, said: _Said, info: ModelInfo) -> ExitCalibration:
     held = said.held_out
     found = fit_temperature(logits[~held], said.labels[~held])
+    if found > HOTTEST * (1 - 1e-3):
+        raise InputError(
+            f"{'the model' if exit == CLASSIFIER else f'the head after {exit}'} is no better than "
+            "guessing on these pictures: the less sure it is made, the less it is wrong. Nothing "
+            "was stored; train it further, or give pictures of the kind it was made for"
+        )
     before = info.temperature if exit == CLASSIFIER else info.aux_temperatures.get(exit, 1.0)
     told = [(logits[held], said.labels[held], t) for t in (before, found)]
     losses, errors = ([measure(*one) for one in told] for measure in (tempered_loss, _error))
-    return ExitCalibration(exit, found, *losses, *errors)
+    return ExitCalibration(exit, found, *losses, *errors, math.log(logits.shape[1]))
 
 
 def fit_temperature(logits: Floats, labels: Labels) -> float:

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Unpack
 
+import numpy as np
+
 from inception.data.datasets import Dataset, open_data
 from inception.errors import InputError, command
 from inception.evaluation.evaluate import Evaluation
@@ -46,6 +48,9 @@ class RunSummary:
     Attributes:
         top1_accuracy: of ``model``, the best epoch's weights, on the validation set.
         averaged: whether those are averages over steps.
+        majority_accuracy: of always answering the largest class of the validation set, which has
+            ``val_pictures``.
+        to_try: what may help, where the result is not clearly better than that.
     """
 
     folder: Path
@@ -57,6 +62,9 @@ class RunSummary:
     loss: float
     seconds: float
     averaged: bool = True
+    majority_accuracy: float = 0.0
+    val_pictures: int = 0
+    to_try: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The summary as JSON values."""
@@ -267,6 +275,9 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
 
 def _summary(start: RunStart, state: State) -> RunSummary:
     best = max(state.rows, key=lambda row: (row["top1_accuracy"], -row["val_loss"]))
+    majority, pictures = float(np.bincount(start.val.labels).max() / len(start.val)), len(start.val)
+    chance = 2 * (majority * (1 - majority) / pictures) ** 0.5  # two deviations of so few pictures
+    guessed = best["top1_accuracy"] <= majority + chance
     return RunSummary(
         folder=start.folder,
         model=start.folder / RUN_MODEL,
@@ -277,7 +288,27 @@ def _summary(start: RunStart, state: State) -> RunSummary:
         loss=best["val_loss"],
         seconds=sum(row["seconds"] for row in state.rows),
         averaged=start.config.average != "none" and start.config.head != "knn",
+        majority_accuracy=majority,
+        val_pictures=pictures,
+        to_try=_to_try(start.config) if guessed else (),
     )
+
+
+def _to_try(config: TrainConfig) -> tuple[str, ...]:
+    """What may make a run learn something, the likeliest first."""
+    lines = []
+    if config.init is None:
+        lines.append("--init: start from a trained network rather than from random weights")
+    if config.freeze != "none":
+        lines.append(
+            "without --freeze, at a low rate: what the network sees may not be what tells these "
+            "classes apart (--recipe small-data --lr 3e-4 --epochs 20)"
+        )
+    elif config.optimiser == "sgd":
+        lines.append("--recipe small-data: AdamW, which learns sooner")
+    lines.append(f"more epochs than {config.epochs}" if config.steps is None else "more steps")
+    lines.append("inception data check: labels that contradict each other, unreadable pictures")
+    return tuple(lines)
 
 
 __all__ = ["Interrupted", "RunStart", "RunSummary", "resolve", "stop_signals", "train"]

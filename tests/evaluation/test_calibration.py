@@ -178,3 +178,32 @@ def test_a_head_s_temperature_that_is_none_is_refused(heat: Any) -> None:
     assert ModelInfo.from_json(info).aux_temperatures == {"a": 2.5}
     with pytest.raises(InputError, match="a temperature is from 1e-6 to 1e6; a has"):
         ModelInfo.from_json({**info, "aux_temperatures": {"a": heat}})
+
+
+def test_a_model_that_is_the_less_wrong_the_less_sure_it_is_is_refused(tmp_path: Path) -> None:
+    """It knows two colours and takes each for the other."""
+    spec = Spec(
+        name="swapped",
+        stages={"conv": Conv(3, kernel=1, activation=None, bias=False)},
+        classifier={
+            "pool": Pool("average", grid=1),
+            "flatten": Flatten(),
+            "logits": Linear(CLASSES),
+        },
+        num_classes=2,
+        preprocessing=Preprocessing(size=8, mean=(0.0,) * 3, std=(255.0,) * 3),
+    )
+    network, path = create_model(spec), tmp_path / "swapped.safetensors"
+    weights = {name: torch.zeros_like(t) for name, t in network.state_dict().items()}
+    weights["conv.conv.weight"] = torch.eye(3)[..., None, None]
+    weights["classifier.logits.linear.weight"] = torch.tensor([[0.0, 0, 9], [9, 0, 0]])
+    save_model(path, weights, ModelInfo(spec, ("red", "blue")))
+    before = path.read_bytes()
+    for number in range(12):
+        for place, colour in enumerate(("red", "blue")):
+            picture = Image.new("RGB", (8, 8), (200, number, 0) if not place else (0, number, 200))
+            (tmp_path / "data" / colour).mkdir(parents=True, exist_ok=True)
+            picture.save(tmp_path / "data" / colour / f"{number}.png")
+    with pytest.raises(InputError, match="the model is no better than guessing"):
+        calibrate(path, tmp_path / "data", Request(engine="torch"))
+    assert path.read_bytes() == before

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from colours import write_colours
+from command_line import run
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -374,3 +375,20 @@ def test_a_spec_in_json_trains_like_a_name(colours: Path, tmp_path: Path) -> Non
 def test_state_survives_json() -> None:
     state = State(epoch=2, sums={"main": 0.1}, unreadable={"a": "b"})
     assert State(**json.loads(json.dumps(state.__dict__))) == state
+
+
+def test_a_result_no_better_than_the_largest_class_says_what_to_try(
+    once: Path, colours: Path, tmp_path: Path
+) -> None:
+    learnt = json.loads((once / "config.json").read_text())["config"]
+    good = train(colours, {**learnt, "epochs": 4}, out=tmp_path / "good")
+    assert good.top1_accuracy > 0.9 and good.to_try == ()
+    assert (good.majority_accuracy, good.val_pictures) == (0.5, 16)
+    told = run("train", str(colours), "--model", "lenet5", "--lr", "1e-9", "--epochs", "1",
+               "--threads", "1", "--out", str(tmp_path / "bad"))  # fmt: skip
+    lines = told.stdout.splitlines()
+    at = lines.index(
+        "that is no better than always answering the largest class (50.00 %), as far as 16 "
+        "pictures can tell; what may help:"
+    )
+    assert lines[at + 1].startswith("  --init: ") and lines[at + 2].startswith("  --recipe ")
