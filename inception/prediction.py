@@ -20,15 +20,19 @@ MODEL_FILES = (".safetensors", ".xml", ".onnx")
 RUN_MODEL = "model.safetensors"  # a run folder's best weights
 RUN_CONFIG = "config.json"  # what makes a folder a run's, from its beginning
 ENSEMBLE = "ensemble.json"  # what makes a folder an ensemble's, of runs
-SHIPPED = "cats-and-dogs"  # the trained model that comes with the package
-SHIPPED_FILE = Path(__file__).parent / "weights" / f"{SHIPPED}.safetensors"
+SHIPPED = "cats-and-dogs"  # the trained model that is taken where none is named
+BACKBONE = "imagenette"  # and the one to start training from
+SHIPPED_FILES = {  # what comes with the package
+    name: Path(__file__).parent / "weights" / f"{name}.safetensors" for name in (SHIPPED, BACKBONE)
+}
+SHIPPED_FILE = SHIPPED_FILES[SHIPPED]
 
 
 def find_model(name: str | Path) -> Path:
     """The file of a MODEL.
 
-    A ``.safetensors``, an exported ``.xml`` or ``.onnx``, a run folder, a catalogue tag, or
-    ``cats-and-dogs``. An ensemble is several: ``find_members``.
+    A ``.safetensors``, an exported ``.xml`` or ``.onnx``, a run folder, a catalogue tag,
+    ``cats-and-dogs`` or ``imagenette``. An ensemble is several: ``find_members``.
 
     Raises:
         InputError: nothing there, a tag that was not pulled, or an architecture's name, which has
@@ -45,8 +49,8 @@ def find_model(name: str | Path) -> Path:
         return path / RUN_MODEL
     if path.exists():
         return path
-    if str(name) == SHIPPED:
-        return SHIPPED_FILE
+    if str(name) in SHIPPED_FILES:
+        return SHIPPED_FILES[str(name)]
     if str(name) in CATALOGUE:
         return pulled(str(name))
     if str(name) in MODELS:
@@ -55,8 +59,8 @@ def find_model(name: str | Path) -> Path:
             f"`inception train DATA --model {name}`, and give the run folder"
         )
     raise InputError(
-        f"no such model: {name}; give a {', '.join(MODEL_FILES)} file, a run folder, {SHIPPED}, or "
-        "a tag of `inception weights list`"
+        f"no such model: {name}; give a {', '.join(MODEL_FILES)} file, a run folder, "
+        f"{', '.join(SHIPPED_FILES)}, or a tag of `inception weights list`"
     )
 
 
@@ -94,7 +98,7 @@ def check_same_classes(first: Sequence[str], second: Sequence[str], a: str, b: s
 def is_model(name: str | Path) -> bool:
     """Whether a command's argument is meant as a MODEL rather than as a picture."""
     path = Path(name)
-    known = str(name) in (*MODELS, *CATALOGUE, SHIPPED)
+    known = str(name) in (*MODELS, *CATALOGUE, *SHIPPED_FILES)
     marks = (RUN_MODEL, RUN_CONFIG, ENSEMBLE)
     return known or path.suffix in MODEL_FILES or any((path / mark).exists() for mark in marks)
 

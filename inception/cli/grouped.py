@@ -1,4 +1,7 @@
-"""Help that fits: the common options first, the others under headings of their own."""
+"""Help that fits: the common options first, the others under headings of their own.
+
+And options that may stand alone, which Typer does not know.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import Any
 from typer.core import TyperCommand, TyperOption
 
 LEARNING, ENSEMBLES, MACHINE, OUTPUT = "Learning", "Ensembles", "Machine", "Output"
+MAY_STAND_ALONE = "--init"  # the shipped backbone where no value follows
 ROBUSTNESS = "Robustness"
 # the last two of many commands
 ORDER = ("Options", LEARNING, ENSEMBLES, ROBUSTNESS, OUTPUT, MACHINE)
@@ -14,6 +18,20 @@ ORDER = ("Options", LEARNING, ENSEMBLES, ROBUSTNESS, OUTPUT, MACHINE)
 
 class GroupedCommand(TyperCommand):
     """A command whose options stand under their headings, Typer's ``rich_help_panel``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Reads the arguments, once a value that was left out is put in."""
+        full: list[str] = []
+        for word, after in zip(args, [*args[1:], "-"], strict=True):
+            full.append(word)
+            if word == MAY_STAND_ALONE and after.startswith("-") and self._has(word, ctx):
+                from inception.prediction import BACKBONE
+
+                full.append(BACKBONE)
+        return super().parse_args(ctx, full)
+
+    def _has(self, option: str, ctx: Any) -> bool:
+        return any(option in parameter.opts for parameter in self.get_params(ctx))
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Writes arguments, then the options by heading, in the order of ``ORDER``."""

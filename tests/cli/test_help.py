@@ -12,6 +12,7 @@ from command_line import run
 from inception.cli import app
 from inception.models import MODELS
 from inception.models.variants import Head
+from inception.prediction import BACKBONE
 from inception.training.config import TrainConfig
 from inception.training.recipes import RECIPES
 
@@ -138,3 +139,19 @@ def test_recipes_are_listed_and_shown_as_they_are_typed() -> None:
     )
     assert lines[-1] == "train by it: inception train DATA --recipe small-data"
     assert run("recipes", "default").stdout.splitlines()[1] == "  nothing"
+
+
+@pytest.mark.parametrize(
+    ("words", "init"),
+    [
+        (["pets", "--init"], BACKBONE),
+        (["--init", "--epochs", "2", "pets"], BACKBONE),
+        (["pets", "--init", "--freeze", "backbone"], BACKBONE),
+        (["pets", "--init", "runs/pets"], "runs/pets"),
+        (["pets", "--init=runs/pets"], "runs/pets"),
+        (["pets"], None),
+    ],
+)
+def test_init_alone_is_the_shipped_backbone(words: list[str], init: str | None) -> None:
+    context = commands()[("train",)].make_context("train", words)
+    assert (context.params["data"], context.params["init"]) == ("pets", init)
