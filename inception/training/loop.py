@@ -110,7 +110,9 @@ class Training:
             self.class_weights = weights.to(self.device)
         self._heads = [MAIN, *network.spec.aux]
         self._unread: list[Unread] = []
-        self._decoded = DecodedPictures(train, config.keep_decoded_mb or 0)
+        # what comes in blocks is larger than memory or far away, and is read ahead instead
+        keep_mb = config.keep_decoded_mb or 0 if train.blocks is None else 0
+        self._decoded = DecodedPictures(train, keep_mb)
         self._saved_at = time.monotonic()
 
     def resume(self, state: State, checkpoint: Path) -> None:
