@@ -175,8 +175,9 @@ def resolve(config: TrainConfig) -> TrainConfig:
     kept = config.keep_decoded_mb
     if kept is None:
         kept = min(MOST_DECODED_MB, free_memory_mb() // 4 // local_processes())
-    own = {"precision": precision, "threads": threads, "keep_decoded_mb": kept}
-    return replace(config, device=device.type, **own)
+    return replace(
+        config, device=device.type, precision=precision, threads=threads, keep_decoded_mb=kept
+    )
 
 
 def has_bf16(device: torch.device) -> bool:
