@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from inception.errors import InputError, unknown
 from inception.files import cache_folder
-from inception.prediction import SHIPPED
+from inception.prediction import BACKBONE, SHIPPED
 from inception.reproduce.digits import SETTINGS, write_digits
 from inception.training.recipes import recipe
 
@@ -120,6 +120,18 @@ CARDS: dict[str, Card] = {
             "the model that comes with the package, on pictures it has not seen",
             "dogs-vs-cats", 0.9555, 0.001, 1, "fd09695",
             model=SHIPPED,
+        ),
+        Card(
+            "imagenette",
+            "the other one, from which `--init` starts where no model follows",
+            "imagenette", 0.7962, 0.001, 1, "0710ae0",
+            model=BACKBONE,
+        ),
+        Card(
+            "imagenette-training",
+            "training that model again; leaderboard, another half as well: 85.77 % (XResNet-50)",
+            "imagenette", 0.7962, 0.02, 28, "0710ae0",
+            recipe="imagenette-5",
         ),
         Card(
             "cats-and-dogs-training",

@@ -26,6 +26,23 @@ RECIPES["small-data"] = replace(
     epochs=18,
 )
 
+# inception train imagenette --recipe imagenette-5
+# paper: none   machine: 1 EPYC core, AVX2, 28 minutes   result: 79.62 %, one seed, at 0710ae0
+# Five epochs leave a network far from overfitting: no dropout, weak crops, small batches for more
+# updates, and pictures that grow but stay below the 128 px it is asked at.
+RECIPES["imagenette-5"] = replace(
+    RECIPES["small-data"],
+    model="googlenet_bn",
+    epochs=5,
+    batch_size=32,
+    lr=2e-3,
+    warmup=0.15,
+    dropout=0.0,
+    area=(0.35, 1.0),
+    image_size=128,
+    progressive=(64, 80, 96, 96, 112),
+)
+
 # inception train IMAGENET --recipe googlenet-paper
 # paper: 10.07 % top-5 error, one crop (arXiv:1409.4842)   result: not yet run
 # The paper gives momentum, -4 % every 8 epochs, averaging, the pictures and the heads' 0.3; rate,

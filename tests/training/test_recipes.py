@@ -43,6 +43,7 @@ SOLVERS = {
 STEPSIZE, IMAGENET_TRAIN = 320_000, 1_281_167
 # and of the four steps, an epoch each, that are worked out below
 WARM, FALL = 24 / 25, 1 - 1e-4
+SHARES = (0.25, 0.5, 0.75)  # of the run, after the first step
 ONE_CYCLE = [
     1 / 25,
     1 / 25 + WARM * (1 - math.cos(math.pi * 0.25 / 0.3)) / 2,
@@ -52,6 +53,10 @@ ONE_CYCLE = [
 FOUR_RATES = {
     "default": [0.05 * share for share in ONE_CYCLE],
     "small-data": [0.001 * share for share in ONE_CYCLE],
+    "imagenette-5": [
+        0.002 / 25,
+        *(0.002 * (1 - FALL * (1 - math.cos(math.pi * (x - 0.15) / 0.85)) / 2) for x in SHARES),
+    ],
     "googlenet-paper": [0.01] * 4,
     "googlenet-caffe": [0.01] * 4,
     "googlenet-caffe-quick": [0.01, 0.01 * 0.75**0.5, 0.01 * 0.5**0.5, 0.005],
@@ -169,7 +174,8 @@ def test_four_steps_are_those_worked_out_by_hand(name: str, colours: Path, tmp_p
     (tmp_path / "tiny.json").write_text(json.dumps(TINY.to_json()))
     config = replace(
         recipe(name), model=str(tmp_path / "tiny.json"), image_size=16, epochs=4, batch_size=48,
-        augment="none", photometric=None, dropout=None, precision="fp32", threads=1, seed=4,
+        progressive=(), augment="none", area=None, photometric=None, dropout=None,
+        precision="fp32", threads=1, seed=4,
     )  # fmt: skip
     train(colours, config, out=tmp_path / "run")
     torch.manual_seed(4)

@@ -315,7 +315,7 @@ def test_the_digest_of_a_large_set_reads_some_of_it(
     whole = open_data(colours).splits["train"]
     assert whole.digest() == open_data(colours).splits["train"].digest()
     read: list[int] = []
-    monkeypatch.setattr("inception.data.datasets.DIGESTED", 10)
+    monkeypatch.setattr("inception.data.dataset.DIGESTED", 10)
     monkeypatch.setattr(type(whole), "encoded", lambda self, index: read.append(index) or b"")
     whole.digest()
     assert 10 <= len(read) <= 20
