@@ -22,7 +22,7 @@ class GroupedCommand(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Reads the arguments, once a value that was left out is put in."""
         full: list[str] = []
-        for word, after in zip(args, [*args[1:], "-"], strict=True):
+        for word, after in zip(args, [*args[1:], "-"], strict=False):
             full.append(word)
             if word == MAY_STAND_ALONE and after.startswith("-") and self._has(word, ctx):
                 from inception.prediction import BACKBONE

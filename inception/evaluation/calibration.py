@@ -181,7 +181,7 @@ def _fitted(exit: str, logits: Floats, said: _Said, info: ModelInfo) -> ExitCali
     before = info.temperature if exit == CLASSIFIER else info.aux_temperatures.get(exit, 1.0)
     told = [(logits[held], said.labels[held], t) for t in (before, found)]
     losses, errors = ([measure(*one) for one in told] for measure in (tempered_loss, _error))
-    return ExitCalibration(exit, found, *losses, *errors, math.log(logits.shape[1]))
+    return ExitCalibration(exit, found, *losses, *errors, guessing=math.log(logits.shape[1]))
 
 
 def fit_temperature(logits: Floats, labels: Labels) -> float:
