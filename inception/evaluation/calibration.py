@@ -180,8 +180,17 @@ def _fitted(exit: str, logits: Floats, said: _Said, info: ModelInfo) -> ExitCali
         )
     before = info.temperature if exit == CLASSIFIER else info.aux_temperatures.get(exit, 1.0)
     told = [(logits[held], said.labels[held], t) for t in (before, found)]
-    losses, errors = ([measure(*one) for one in told] for measure in (tempered_loss, _error))
-    return ExitCalibration(exit, found, *losses, *errors, guessing=math.log(logits.shape[1]))
+    loss_before, loss_after = (tempered_loss(*one) for one in told)
+    error_before, error_after = (_error(*one) for one in told)
+    return ExitCalibration(
+        exit,
+        found,
+        loss_before=loss_before,
+        loss_after=loss_after,
+        error_before=error_before,
+        error_after=error_after,
+        guessing=math.log(logits.shape[1]),
+    )
 
 
 def fit_temperature(logits: Floats, labels: Labels) -> float:
