@@ -16,6 +16,7 @@ from inception.cli.demo import demo
 from inception.cli.detect import detect_app
 from inception.cli.detect_evaluate import evaluate as detect_evaluate
 from inception.cli.detect_export import export as detect_export
+from inception.cli.detect_multibox import multibox
 from inception.cli.detect_predict import predict as detect_predict
 from inception.cli.detect_train import train as detect_train
 from inception.cli.doctor import doctor
@@ -60,8 +61,8 @@ detect_app.command("train", cls=GroupedCommand)(detect_train)
 detect_app.command("evaluate", cls=GroupedCommand)(detect_evaluate)
 detect_app.command("predict", cls=GroupedCommand)(detect_predict)
 detect_app.command("export", cls=GroupedCommand)(detect_export)
+detect_app.command(cls=GroupedCommand)(multibox)
 app.add_typer(data_app)
-app.add_typer(detect_app)
 app.add_typer(detect_app)
 app.add_typer(weights_app)
 

@@ -14,6 +14,7 @@ from inception.cli.output import JsonOption, MaxPixelsOption, QuietOption, say
 
 if TYPE_CHECKING:
     from inception.detection.datasets import DetectionSet
+    from inception.detection.multibox import Proposer
     from inception.detection.proposals import Proposed
 
 detect_app = typer.Typer(
@@ -45,7 +46,9 @@ def detect(context: typer.Context) -> None:
 @detect_app.command(cls=GroupedCommand)
 def proposals(
     data: DetectionData,
-    search: Annotated[str, typer.Option(help="Selective Search's mode: fast or quality.")] = "fast",
+    search: Annotated[
+        str, typer.Option(help="Selective Search's mode: fast, quality or none.")
+    ] = "fast",
     superpixels: Annotated[
         list[int] | None,
         typer.Option(
@@ -53,6 +56,10 @@ def proposals(
             help="Their scale and step, 150 by default; 300 gives half the boxes. Give several "
             "to compare.",
         ),
+    ] = None,
+    multibox: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Of `detect multibox`; alone, and with the others."),
     ] = None,
     split: SplitOption = None,
     limit: Annotated[int | None, typer.Option(min=1, help="The first N pictures only.")] = None,
@@ -71,11 +78,19 @@ def proposals(
     """
     from inception.cli.output import write_json
     from inception.detection.datasets import open_detection
+    from inception.detection.multibox import Proposer
     from inception.detection.proposals import coverage
+    from inception.errors import InputError
 
     dataset = open_detection(data, split)
     dataset = dataset.subset(range(min(limit or len(dataset), len(dataset))))
-    found = _searched(dataset, search, superpixels or [150], processes, quiet=quiet)
+    scales = [] if search == "none" else superpixels or [150]
+    learnt = multibox and Proposer(multibox, threads=processes)
+    found = _searched(dataset, search, scales, processes, quiet=quiet)
+    if learnt:
+        found = _with_multibox(dataset, found, learnt)
+    if not found:
+        raise InputError("nothing proposes: --search none needs --multibox FILE")
     rows = [{"name": name, **coverage(proposed, dataset)} for name, proposed in found.items()]
     if plot is not None:
         from inception.detection.drawing import draw_recall
@@ -114,6 +129,23 @@ def _searched(
                 progress=partial(bar.advance, task),
             )
     return found
+
+
+def _with_multibox(
+    dataset: DetectionSet, found: dict[str, dict[int, Proposed]], learnt: Proposer
+) -> dict[str, dict[int, Proposed]]:
+    """What was found, MultiBox's boxes, and each of the former behind the latter."""
+    from inception.detection.proposals import Proposed, union
+
+    own = learnt.propose_set(dataset)
+    together = {
+        f"MultiBox and {name}": {
+            i: Proposed(union(own[i].boxes_xyxy, each.boxes_xyxy), own[i].seconds + each.seconds)
+            for i, each in proposed.items()
+        }
+        for name, proposed in found.items()
+    }
+    return {**found, f"MultiBox, {learnt.multibox.boxes} boxes": own, **together}
 
 
 def _print_coverage(
