@@ -215,6 +215,7 @@ class _Printer:
 
     def started(self, start: DetectStart) -> None:
         """Prints what is about to be trained, and on what."""
+        from inception.data.listing import number
         from inception.data.loading import steps_per_epoch
 
         self.folder, config, detector = start.folder, start.config, start.detector
@@ -231,8 +232,8 @@ class _Printer:
             f"{detector.grid}x{detector.grid} of {detector.stage} a region, {frozen}"
         )
         self.out.print(
-            f"{len(detector.classes)} classes ({classes}); {len(start.train):,} pictures to learn "
-            f"from, {len(start.val):,} to validate on"
+            f"{number(len(detector.classes), 'class')} ({classes}); "
+            f"{len(start.train):,} pictures to learn from, {len(start.val):,} to validate on"
         )
         self.out.print(
             f"{config.epochs} epochs of {per_epoch} steps, {config.batch_size} pictures of "
