@@ -18,7 +18,7 @@ import torch
 from inception import __version__
 from inception.data.datasets import Dataset
 from inception.drawing import draw_confusion, draw_curves
-from inception.errors import InputError
+from inception.errors import InputError, command
 from inception.evaluation.evaluate import Evaluation
 from inception.files import write_text
 from inception.models.spec import Spec
@@ -29,6 +29,7 @@ from inception.training.checkpoint import State
 from inception.training.config import MACHINE, TrainConfig
 from inception.training.folder import CONFIG
 from inception.training.readable import Looked
+from inception.weights.description import DETECTOR
 from inception.weights.model_file import ModelInfo, Transplant, save_model
 
 DRAW_EVERY_S = 20.0  # a drawing takes half a second
@@ -117,6 +118,9 @@ def read_start(folder: Path) -> Saved:
         raise InputError(f"{folder} is no run folder: it has no {CONFIG}")
     try:
         values = json.loads(path.read_text("utf-8"))
+        if DETECTOR in values:
+            go_on = command("detect", "train", "--resume", folder)
+            raise InputError(f"{folder} is a detector's run: `{go_on}` goes on with it")
         config = TrainConfig.from_json({**values["config"], **values.get("machine", {})})
         place, fingerprint = values["data"]["place"], values["data"]["train"]
         spec = Spec.from_json(values["model"])

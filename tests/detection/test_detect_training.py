@@ -17,6 +17,7 @@ from inception.detection.settings import DetectConfig
 from inception.detection.svm import fit_svm
 from inception.errors import InputError
 from inception.training.loop import Reports
+from inception.training.records import read_start
 
 pytestmark = pytest.mark.usefixtures("quick_search")
 
@@ -147,3 +148,5 @@ def test_a_resumed_run_must_be_a_detectors_and_its_data_the_same(
     with pytest.raises(InputError, match="holds a run already: `inception detect train --resume"):
         train(squares, config, out=run)
     assert train(None, resume=run).epochs == 1  # it had ended already
+    with pytest.raises(InputError, match="is a detector's run: `inception detect train --resume"):
+        read_start(run)
