@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final, Literal, TypeAlias
 
-from inception.errors import InputError
+from inception.errors import InputError, unknown
 from inception.models.cost import cost
 from inception.models.spec import (
     CLASSES,
@@ -78,6 +78,22 @@ def with_aux_heads(spec: Spec, count: int) -> Spec:
     kept = list(spec.aux)[len(spec.aux) - count :]
     line = f"auxiliary heads after: {', '.join(kept) or 'no stage'}"
     return _varied(spec, line, aux={stage: spec.aux[stage] for stage in kept})
+
+
+def cut_after(spec: Spec, stage: str) -> Spec:
+    """The classifier right after a stage; those that followed are left out, their heads too.
+
+    What early stages see carries over to other pictures than the last ones were made for.
+
+    Raises:
+        InputError: no such stage.
+    """
+    if stage not in spec.stages:
+        raise unknown("stage", stage, spec.stages)
+    kept = list(spec.stages)[: list(spec.stages).index(stage) + 1]
+    stages = {name: spec.stages[name] for name in kept}
+    aux = {name: head for name, head in spec.aux.items() if name in kept}
+    return _varied(spec, f"the classifier right after {stage}", stages=stages, aux=aux)
 
 
 def with_dropout(spec: Spec, probability: float) -> Spec:

@@ -56,6 +56,7 @@ class TrainConfig:
         "neighbours are right, and keeps the nearest class mean",
         choices=get_args(Head),
     )
+    cut_after: str | None = setting(None, "the last stage that stays, right before the classifier")
     neighbours: int = setting(10, "that vote, of head=knn", above=0)
     dropout: float | None = setting(None, "the classifier's, in place of its own", least=0, most=1)
     aux_heads: int | None = setting(None, "how many train, the last ones; all by default", least=0)

@@ -18,7 +18,14 @@ from inception.models.check import check
 from inception.models.cost import cost
 from inception.models.network import InceptionNet
 from inception.models.spec import Spec
-from inception.models.variants import wider, with_aux_heads, with_dropout, with_head, with_norm
+from inception.models.variants import (
+    cut_after,
+    wider,
+    with_aux_heads,
+    with_dropout,
+    with_head,
+    with_norm,
+)
 from inception.prediction import find_model
 from inception.runtime.torch_engine import pick_device
 from inception.training.config import TrainConfig
@@ -159,6 +166,8 @@ def _named_spec(model: str) -> Spec:
 def _variant(spec: Spec, config: TrainConfig) -> Spec:
     """The spec with what the settings change about it, each with a line among its departures."""
     spec = with_norm(wider(spec, config.width), config.norm)
+    if config.cut_after is not None:
+        spec = cut_after(spec, config.cut_after)
     if config.aux_heads is not None:
         spec = with_aux_heads(spec, config.aux_heads)
     spec = with_head(spec, config.head)

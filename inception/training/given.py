@@ -37,6 +37,7 @@ class Settings(TypedDict, total=False):
     width: float
     norm: NormKind
     head: Head
+    cut_after: str | None
     neighbours: int
     dropout: float | None
     aux_heads: int | None

@@ -10,7 +10,14 @@ from inception.models import MODELS, create_model
 from inception.models.cost import cost
 from inception.models.googlenet import GOOGLENET, GOOGLENET_BN, GOOGLENET_SMALL
 from inception.models.spec import Conv, Dropout, Spec, leaves
-from inception.models.variants import wider, with_aux_heads, with_dropout, with_head, with_norm
+from inception.models.variants import (
+    cut_after,
+    wider,
+    with_aux_heads,
+    with_dropout,
+    with_head,
+    with_norm,
+)
 
 BUILT_OF = ("stages", "aux", "classifier", "initialisation", "preprocessing")
 
@@ -119,3 +126,23 @@ def test_a_variant_is_named_among_the_departures_and_survives_json(name: str) ->
         cost(spec)
         changed = any(getattr(spec, p) != getattr(MODELS[name], p) for p in BUILT_OF)
         assert len(spec.departures) == len(MODELS[name].departures) + changed
+
+
+def test_a_network_cut_after_a_stage_computes_as_far_as_there() -> None:
+    whole = wider(replace(GOOGLENET_SMALL, num_classes=3), 0.125)
+    spec = cut_after(whole, "inception_4b")
+    assert list(spec.stages) == list(whole.stages)[: list(whole.stages).index("inception_4b") + 1]
+    assert list(spec.aux) == ["inception_4a"]  # what hangs on 4d goes
+    network, own = create_model(spec).eval(), create_model(whole).eval()
+    own.load_state_dict({**own.state_dict(), **_stages_of(network)})
+    x = torch.randn(2, 3, 16, 16)
+    cut, full = network.features(x), own.features(x)
+    assert torch.equal(cut["inception_4b"], full["inception_4b"])
+    assert torch.allclose(network.embed(x), full["inception_4b"].mean((2, 3)), atol=1e-6)
+    with pytest.raises(InputError, match="no stage named 'inception_4z'; did you mean"):
+        cut_after(whole, "inception_4z")
+
+
+def _stages_of(network: torch.nn.Module) -> dict[str, torch.Tensor]:
+    apart = ("aux.", "classifier.")
+    return {n: t for n, t in network.state_dict().items() if not n.startswith(apart)}
