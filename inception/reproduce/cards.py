@@ -165,6 +165,16 @@ CARDS: dict[str, Card] = {
             settings=(*_MOVED, "freeze=backbone", "cached_views=1", "epochs=20", "lr=0.05"),
         ),
         Card(
+            "ants-bees-early",
+            f"a classifier on what an early stage of `imagenette` sees; {_TINY_INSECTS}",
+            "ants-bees", 0.7660, 0.06, 0.2, "8f8c91a",
+            recipe="small-data",
+            settings=(
+                "init=imagenette", "image_size=128", "cut_after=inception_3b", "freeze=backbone",
+                "cached_views=1", "epochs=60", "lr=0.01", "dropout=0", "label_smoothing=0",
+            ),
+        ),
+        Card(
             "ants-bees-transfer",
             f"the shipped model trained on, nothing frozen; {_TINY_INSECTS}",
             "ants-bees", 0.7712, 0.06, 1.5, "82d3c5d",

@@ -300,6 +300,11 @@ def _to_try(config: TrainConfig) -> tuple[str, ...]:
     if config.init is None:
         lines.append("--init: start from a trained network rather than from random weights")
     if config.freeze != "none":
+        if config.cut_after is None:
+            lines.append(
+                "--set cut_after=STAGE: early stages, inception_3b say, see what other kinds of "
+                "pictures have too"
+            )
         lines.append(
             "without --freeze, at a low rate: what the network sees may not be what tells these "
             "classes apart (--recipe small-data --lr 3e-4 --epochs 20)"
