@@ -29,6 +29,7 @@ from inception.cli.grouped import GroupedCommand
 from inception.cli.models import compare, models
 from inception.cli.output import FAILED, INTERRUPTED, give_up_output, say
 from inception.cli.predict import predict
+from inception.cli.prune import prune
 from inception.cli.recipes import recipes
 from inception.cli.reproduce import reproduce
 from inception.cli.serve import serve
@@ -50,7 +51,7 @@ app = typer.Typer(
 )
 for command in (
     *(models, compare, recipes, train, evaluate, predict, explain, embed, similar, fid),
-    *(serve, export, benchmark, reproduce, demo),
+    *(serve, export, prune, benchmark, reproduce, demo),
 ):
     app.command(cls=GroupedCommand)(command)
 weights_app.command("list", cls=GroupedCommand)(list_weights)

@@ -115,6 +115,12 @@ class TrainConfig:
         "equal shares for small and large classes, of the loss or of the pictures drawn",
         choices=get_args(Balance),
     )
+    teacher: str | None = setting(
+        None, "a MODEL of the same classes and size whose answers are learned beside the labels"
+    )
+    teacher_weight: float = setting(
+        0.7, "share of the labels that the teacher's answer stands for", least=0, most=1
+    )
     aux_weight: float = setting(0.3, "of each auxiliary head's loss", least=0)
     augment: str = setting(
         "light", "how training pictures are changed", choices=tuple(AUGMENTATIONS)

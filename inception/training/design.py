@@ -146,6 +146,8 @@ def _check_freeze(config: TrainConfig, init: Path | None) -> None:
         raise InputError("mixup and cutmix mix pictures, not features; leave out cached_views")
     if config.cached_views and config.adversarial != "none":
         raise InputError("adversarial changes pictures, not features; leave out cached_views")
+    if config.cached_views and config.teacher:
+        raise InputError("a teacher looks at pictures, not features; leave out cached_views")
     if config.head == "knn" and not config.cached_views:
         raise InputError("head=knn needs --freeze backbone --set cached_views=1: it trains nothing")
     if config.unfreeze_from and (config.freeze == "none" or config.cached_views):

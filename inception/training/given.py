@@ -69,6 +69,8 @@ class Settings(TypedDict, total=False):
     power: float
     label_smoothing: float
     balance: Balance
+    teacher: str | None
+    teacher_weight: float
     aux_weight: float
     augment: str
     area: tuple[float, float] | None

@@ -31,6 +31,7 @@ from inception.training.heads import is_cosine, level_rows
 from inception.training.losses import MAIN, balancing_weights, losses_by_head, total_loss
 from inception.training.mixing import Mix, draw_mix, mixed
 from inception.training.optimisers import WeightAverage, create_optimiser, rate_at, set_rate
+from inception.training.teacher import open_teacher
 from inception.training.trained import frozen_stages, least_batch, train_mode, training_norms
 from inception.training.validation import validate
 
@@ -100,6 +101,7 @@ class Training:
         self.normalise = Normalise(network.spec.preprocessing).to(self.device)
         self.optimiser = create_optimiser(self.network, config)
         self.average = WeightAverage(self.network, self.averaged, config)
+        self.teacher = open_teacher(config, train.classes, network.spec.image_size)
         self.least = least_batch(self.network, config)
         self.steps_per_epoch = steps_per_epoch(len(train), config.batch_size, self.least)
         self.total_steps = config.steps or config.epochs * self.steps_per_epoch
@@ -248,8 +250,10 @@ class Training:
     def _backward_part(
         self, batch: Batch, rows: np.ndarray[Any, Any], mix: Mix | None, total: int
     ) -> Losses:
-        shown = mixed(batch, rows, mix, self.network.spec.num_classes)
-        pictures, labels = (self._sent(torch.from_numpy(x)) for x in shown)
+        shown, answers = mixed(batch, rows, mix, self.network.spec.num_classes)
+        if self.teacher is not None:
+            answers = self.teacher.soften(shown, answers)
+        pictures, labels = (self._sent(torch.from_numpy(x)) for x in (shown, answers))
         pictures = adversarial(self.network, self.normalise, pictures, labels, self.config)
         with torch.autocast(self.device.type, torch.bfloat16, self.config.precision == "bf16"):
             logits, aux = self.network(self.normalise(pictures), aux=True)
@@ -379,10 +383,14 @@ def precise(value: torch.Tensor) -> torch.Tensor:
     return (value.cpu() if value.device.type == "mps" else value).double()
 
 
+class NotFiniteError(InputError):
+    """A loss that is no number: such a run has nothing more to learn."""
+
+
 def check_finite(loss: float, name: str, when: str, config: TrainConfig) -> None:
-    """Raises ``InputError`` where a loss is no number: such a run has nothing more to learn."""
+    """Raises ``NotFiniteError`` where a loss is no number."""
     if not math.isfinite(loss):
-        raise InputError(
+        raise NotFiniteError(
             f"the {name} is {loss} {when}: the run stopped; begin again with a lower --lr (it is "
             f"{config.lr:g}){'' if config.clip_norm else ' or --set clip_norm=1'}"
         )

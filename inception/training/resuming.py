@@ -20,15 +20,19 @@ from inception.training.design import begin, resolve
 from inception.training.folder import LAST
 from inception.training.group import Group
 from inception.training.records import RunStart, Saved, read_start
+from inception.training.teacher import find_teacher
 
 DECIDED = ("model", "image_size")  # by the run itself, when it begins, where they are None
 SETS = {"train": "training", "val": "validation"}
 
 
-def identity(spec: Spec, train: Dataset, val: Dataset, init: Path | None) -> dict[str, str]:
+def identity(
+    spec: Spec, train: Dataset, val: Dataset, init: Path | None, teacher: Path | None
+) -> dict[str, str]:
     """Digests of what a run stands on."""
     digests = {"spec": spec.digest(), "train": train.digest(), "val": val.digest()}
-    return digests if init is None else digests | {"init": digest_of(init)}
+    models = {"init": init, "teacher": teacher}
+    return digests | {name: digest_of(path) for name, path in models.items() if path is not None}
 
 
 def digest_of(path: Path) -> str:
@@ -62,7 +66,8 @@ def resumed(
         state, settings = read_checkpoint(last)
         check_same(last, saved.config, TrainConfig.from_json(settings))
     init = find_model(now.init) if now.init and state is None else None
-    found = group.first(lambda: identity(saved.spec, train, val, init))
+    teacher = find_teacher(now, train.classes, saved.spec.image_size)
+    found = group.first(lambda: identity(saved.spec, train, val, init, teacher))
     _check_identity(folder, opened, saved, found, train)
     network, moved = begin(saved.spec, now, init, train.classes)
     changed = [n for n in MACHINE if getattr(now, n) != getattr(saved.config, n)]
@@ -122,7 +127,8 @@ def _check_identity(
         if was.get(name) == found[name]:
             continue
         if name not in SETS:
-            what = "network in its config.json" if name == "spec" else f"model {saved.config.init}"
+            model = saved.config.teacher if name == "teacher" else saved.config.init
+            what = "network in its config.json" if name == "spec" else f"model {model}"
             raise InputError(f"the {what} is not the one that {folder} began with")
         again = command("train", str(data.place), "--init", folder)
         raise InputError(
