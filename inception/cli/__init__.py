@@ -32,6 +32,7 @@ from inception.cli.predict import predict
 from inception.cli.prune import prune
 from inception.cli.recipes import recipes
 from inception.cli.reproduce import reproduce
+from inception.cli.search import search
 from inception.cli.serve import serve
 from inception.cli.train import train
 from inception.cli.verify import verify
@@ -51,7 +52,7 @@ app = typer.Typer(
 )
 for command in (
     *(models, compare, recipes, train, evaluate, predict, explain, embed, similar, fid),
-    *(serve, export, prune, benchmark, reproduce, demo),
+    *(serve, export, prune, search, benchmark, reproduce, demo),
 ):
     app.command(cls=GroupedCommand)(command)
 weights_app.command("list", cls=GroupedCommand)(list_weights)

@@ -32,6 +32,7 @@ PACKAGES = {  # what an engine, a precision or an explanation needs
     "openvino": ("openvino",),
     "onnx": ("onnx", "onnxruntime"),
     "explain": ("captum",),
+    "search": ("optuna",),
 }
 MODES = ("throughput", "latency")
 Mode = Literal["throughput", "latency"]

@@ -30,7 +30,7 @@ def read_openvino(path: Path) -> ov.Model:
         InputError: OpenVINO cannot read it, or its ``.bin`` is another model's.
     """
     try:
-        model = _core().read_model(path)
+        model = the_core().read_model(path)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise InputError(f"{path}: OpenVINO cannot read it: {reason}") from error
@@ -48,7 +48,7 @@ def digest_of(path: Path) -> str:
 
 
 @cache
-def _core() -> ov.Core:
+def the_core() -> ov.Core:
     """One for the process, never freed.
 
     Each gives the thread a stack for signals, and the one before it back when it goes. Of two that
@@ -136,4 +136,4 @@ class OpenVINOEngine:
             "NUM_STREAMS": streams,
             "ENABLE_CPU_PINNING": False,  # containers would all be pinned to the same first cores
         }
-        return _core().compile_model(model, "CPU", options)
+        return the_core().compile_model(model, "CPU", options)

@@ -73,12 +73,15 @@ def fitted(genome: Genome, budget: Budget, pricing: Pricing, num_classes: int) -
 
     None where even an eighth of its widths is too much.
     """
-    factors = [n * STEP for n in range(round(genome.width / STEP), 1, -1)]
-    for factor in factors:
-        narrower = replace(genome, width=factor)
-        if not budget.over(pricing.of(decode(narrower, num_classes))):
-            return narrower
-    return None
+    low, high = 1, round(genome.width / STEP)  # sixteenths: the widest that fits lies above low
+    while low < high:
+        middle = (low + high + 1) // 2
+        narrower = replace(genome, width=middle * STEP)
+        if budget.over(pricing.of(decode(narrower, num_classes))):
+            high = middle - 1
+        else:
+            low = middle
+    return replace(genome, width=low * STEP) if low > 1 else None
 
 
 def parse_count(text: str, name: str) -> int:

@@ -83,11 +83,11 @@ def _take(lock: Path) -> None:
     for _ in range(2):
         try:
             with lock.open("x", encoding="utf-8") as file:
-                file.write(json.dumps(_holder()))
+                file.write(json.dumps(this_process()))
             return
         except FileExistsError:
             holder = _read(lock)
-            if not _is_gone(holder):
+            if not is_gone(holder):
                 break
             _clear(lock, holder)
     raise InputError(
@@ -107,7 +107,7 @@ def _clear(lock: Path, holder: dict[str, Any]) -> None:
         away.unlink(missing_ok=True)
 
 
-def _holder() -> dict[str, Any]:
+def this_process() -> dict[str, Any]:
     """This process, so that it is known again and told from a later one of its number."""
     pid = os.getpid()
     since = datetime.now().isoformat(" ", "seconds")
@@ -122,7 +122,7 @@ def _read(lock: Path) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def _is_gone(holder: dict[str, Any]) -> bool:
+def is_gone(holder: dict[str, Any]) -> bool:
     """Whether the holder ran on this machine and does no more."""
     pid = holder.get("process")
     if holder.get("host") != platform.node() or not isinstance(pid, int):

@@ -18,7 +18,6 @@ from inception import machine
 from inception.data.dataset import Dataset
 from inception.data.decoded import DecodedPictures
 from inception.data.loading import Batch, epoch_plan, steps_per_epoch, training_batches
-from inception.errors import InputError
 from inception.evaluation.counting import check_unreadable
 from inception.evaluation.evaluate import Evaluation
 from inception.models.network import InceptionNet, Normalise
@@ -28,7 +27,13 @@ from inception.training.config import TrainConfig
 from inception.training.folder import LAST
 from inception.training.group import Group, Interrupted
 from inception.training.heads import is_cosine, level_rows
-from inception.training.losses import MAIN, balancing_weights, losses_by_head, total_loss
+from inception.training.losses import (
+    MAIN,
+    balancing_weights,
+    check_finite,
+    losses_by_head,
+    total_loss,
+)
 from inception.training.mixing import Mix, draw_mix, mixed
 from inception.training.optimisers import WeightAverage, create_optimiser, rate_at, set_rate
 from inception.training.teacher import open_teacher
@@ -381,19 +386,6 @@ class Training:
 def precise(value: torch.Tensor) -> torch.Tensor:
     """In float64, which Apple's GPUs do not have: from there it comes to the CPU."""
     return (value.cpu() if value.device.type == "mps" else value).double()
-
-
-class NotFiniteError(InputError):
-    """A loss that is no number: such a run has nothing more to learn."""
-
-
-def check_finite(loss: float, name: str, when: str, config: TrainConfig) -> None:
-    """Raises ``NotFiniteError`` where a loss is no number."""
-    if not math.isfinite(loss):
-        raise NotFiniteError(
-            f"the {name} is {loss} {when}: the run stopped; begin again with a lower --lr (it is "
-            f"{config.lr:g}){'' if config.clip_norm else ' or --set clip_norm=1'}"
-        )
 
 
 def peak_memory_mb(device: torch.device) -> float:

@@ -1,5 +1,6 @@
 """The loss of a network with auxiliary heads."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +9,9 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from inception.errors import InputError
+from inception.training.config import TrainConfig
 
 MAIN = "main"  # the classifier's loss, among those of the heads
 
@@ -53,3 +57,16 @@ def total_loss(losses: Mapping[str, Tensor], aux_weight: float) -> Tensor:
     return torch.stack(
         [weight * loss for weight, loss in zip(weights, losses.values(), strict=True)]
     ).sum()
+
+
+class NotFiniteError(InputError):
+    """A loss that is no number: such a run has nothing more to learn."""
+
+
+def check_finite(loss: float, name: str, when: str, config: TrainConfig) -> None:
+    """Raises ``NotFiniteError`` where a loss is no number."""
+    if not math.isfinite(loss):
+        raise NotFiniteError(
+            f"the {name} is {loss} {when}: the run stopped; begin again with a lower --lr (it is "
+            f"{config.lr:g}){'' if config.clip_norm else ' or --set clip_norm=1'}"
+        )

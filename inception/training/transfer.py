@@ -21,8 +21,8 @@ from inception.training.config import TrainConfig
 from inception.training.feature_cache import Features, cached_features
 from inception.training.group import Group
 from inception.training.heads import is_cosine, level_rows
-from inception.training.loop import Reports, check_finite, peak_memory_mb
-from inception.training.losses import MAIN, balancing_weights, losses_by_head
+from inception.training.loop import Reports, peak_memory_mb
+from inception.training.losses import MAIN, balancing_weights, check_finite, losses_by_head
 from inception.training.neighbours import fit_nearest
 from inception.training.optimisers import WeightAverage, create_optimiser, rate_at, set_rate
 from inception.training.records import RunStart

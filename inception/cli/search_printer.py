@@ -1,0 +1,210 @@
+"""What ``inception search`` prints: progress, a line a trial, the front, the beliefs."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from inception.cli.output import percent, say
+from inception.errors import command
+
+if TYPE_CHECKING:
+    from inception.search.budget import Price
+    from inception.search.study import Candidate, Plan
+    from inception.search.trainer import Task
+
+
+class SearchPrinter:
+    """Prints a search while it goes: a line a trial, a bar for the one under way."""
+
+    def __init__(self, printing: bool, trials: int, plan: Plan, study: Any) -> None:
+        from rich.progress import BarColumn, TextColumn
+
+        from inception.cli.output import progress
+
+        self.printing, self.trials, self.plan, self.study = printing, trials, plan, study
+        self.began_at, self.own = time.monotonic(), 0
+        self.progress = progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:>3.0f} %  {task.fields[note]}"),
+            quiet=not printing,
+        )
+        self.task = self.progress.add_task("starting", total=None, note="")
+
+    def __enter__(self) -> SearchPrinter:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def told(self) -> Any:
+        """What a worker tells."""
+        from inception.search.worker import Told
+
+        return Told(self.step, self.ended, self.refused)
+
+    def began(self, task: Task) -> None:
+        """Prints what candidates are trained and judged on."""
+        if not self.printing:
+            return
+        classes, known = len(task.train.classes), len(self._over())
+        say(
+            f"{classes} classes, {len(task.train):,} pictures to learn from, "
+            f"{len(task.choosing):,} to choose by, {len(task.final):,} kept apart; "
+            f"{task.config.epochs} epochs each at {task.config.image_size} px"
+        )
+        if known:
+            say(f"going on: {known} of {self.trials} trials have ended")
+
+    def step(self, number: int, step: int, steps: int) -> None:
+        """Moves the bar."""
+        note = f"trial {number}, {self._left(step / max(steps, 1))}"
+        done = min(len(self._over()) + 1, self.trials)
+        what = f"{done}/{self.trials}"
+        self.progress.update(self.task, description=what, total=steps, completed=step, note=note)
+
+    def ended(self, candidate: Candidate) -> None:
+        """Prints a candidate, the best so far and the time left."""
+        from inception.search.outcome import best
+
+        self.own += 1
+        if not self.printing:
+            return
+        over = self._over()
+        what = (
+            percent(candidate.accuracy)
+            if candidate.whole
+            else (f"{percent(candidate.accuracy)}, given up after {candidate.epochs}")
+        )
+        by_hand = ", made by hand" if candidate.hand_made else ""
+        winner = best(over)
+        lead = (
+            "" if winner is None else f"; best {percent(winner.accuracy)} (trial {winner.number})"
+        )
+        say(
+            f"{len(over):>3}/{self.trials}  trial {candidate.number}: {what}, "
+            f"{priced(candidate.price)}{by_hand}{lead}; {self._left(0)}"
+        )
+
+    def refused(self, number: int, why: str) -> None:
+        """Prints why a trial came to nothing."""
+        if self.printing:
+            say(f"trial {number} came to nothing: {why}")
+
+    def _over(self) -> list[Candidate]:
+        from inception.search.study import candidates
+        from inception.search.worker import OVER
+
+        return [c for c in candidates(self.study) if c.state in OVER]
+
+    def _left(self, share: float) -> str:
+        """Time left, at the pace of this worker's trials and at the share of one under way."""
+        from inception.cli.run_printer import clock
+
+        done = self.own + share
+        if done < 0.02:
+            return "time left unknown"
+        pace = (time.monotonic() - self.began_at) / done
+        return f"{clock(pace * max(self.trials - len(self._over()) - share, 0))} left"
+
+
+def priced(price: Price) -> str:
+    """A price in a few words."""
+    latency = "" if price.latency_ms is None else f", {price.latency_ms:.2f} ms"
+    return (
+        f"{price.multiply_adds / 1e6:.1f} M multiply-adds, "
+        f"{price.parameters / 1e6:.2f} M parameters{latency}"
+    )
+
+
+def finish(
+    found: list[Candidate],
+    plan: Plan,
+    folder: Path,
+    written: list[Path],
+    json: str | None,
+    *,
+    printing: bool,
+) -> None:
+    """Prints and writes what came out: the front, the beliefs, what to type next."""
+    from inception.cli.output import write_json
+    from inception.search.outcome import BEST, best, front
+
+    winner = best(found)
+    values = {
+        "trials": [
+            {**vars(c), "genome": c.genome.to_json(), "price": vars(c.price)} for c in found
+        ],
+        "front": [c.number for c in front(found, plan.cost)],
+        "best": None if winner is None else winner.number,
+        "files": [str(path) for path in written],
+    }
+    write_json(values, json)
+    if not printing:
+        return
+    if winner is None:
+        say("no candidate was trained to its end yet: nothing to show")
+        return
+    _print_front(front(found, plan.cost))
+    _print_beliefs(front(found, plan.cost), plan)
+    say(f"the best spec: {folder / BEST}; the front, all trials, plot, diagrams: {folder}")
+    say("next:")
+    say(f"  {command('train', 'DATA', '--model', folder / BEST)}")
+
+
+def _print_front(kept: list[Candidate]) -> None:
+    from inception.cli.output import console, table
+
+    latency = any(c.price.latency_ms is not None for c in kept)
+    columns = ["trial", "top-1", "multiply-adds", "parameters", "activations", "modules"]
+    rows = []
+    for c in kept:
+        modules = "+".join(str(len(stage)) for stage in c.genome.stages)
+        row = [
+            f"{c.number}{' (by hand)' if c.hand_made else ''}",
+            percent(c.accuracy),
+            f"{c.price.multiply_adds:,}",
+            f"{c.price.parameters:,}",
+            f"{c.price.activation_mb:.2f} MB",
+            modules,
+        ]
+        rows.append([*row, f"{c.price.latency_ms:.2f} ms"] if latency else row)
+    say("the front, cheapest first:")
+    console().print(table([*columns, "latency"] if latency else columns, rows))
+
+
+def _print_beliefs(kept: list[Candidate], plan: Plan) -> None:
+    """The paper's beliefs, of the front beside the network made by hand."""
+    from inception.cli.output import console, table
+    from inception.models import get_spec
+    from inception.search.beliefs import beliefs
+    from inception.search.space import encode
+
+    named = {str(c.number): c.genome for c in kept[-5:]}
+    named |= {plan.space.house: encode(get_spec(plan.space.house))}
+    rows = []
+    for name, genome in named.items():
+        told = beliefs(genome)
+        share = sum(m.wide_share for m in told.modules) / len(told.modules)
+        cells = (
+            percent(share),
+            f"{told.rise:+.2f}",
+            percent(told.reduced),
+            percent(told.wide_adds),
+        )
+        rows.append((name, *cells))
+    columns = (
+        "network",
+        "outputs wider than 1x1",
+        "rises with depth",
+        "reduced to",
+        "their multiply-adds",
+    )
+    say(
+        "what the paper believes: kernels wider than 1x1 take a larger share with depth, and "
+        "reductions stand before them"
+    )
+    console().print(table(columns, rows))
