@@ -37,3 +37,10 @@ def not_installed(*packages: str) -> InputError:
 def command(*words: str | Path) -> str:
     """What to type: ``inception`` and the words, each quoted for the shell where it needs it."""
     return shlex.join(["inception", *map(str, words)])
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether there was no memory left: Python's, torch's on a processor or on a GPU."""
+    told = str(error).lower()
+    torch_said = "out of memory" in told or "allocate memory" in told
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and torch_said)

@@ -37,7 +37,7 @@ from inception.cli.serve import serve
 from inception.cli.train import train
 from inception.cli.verify import verify
 from inception.cli.weights import weights_app
-from inception.errors import InputError
+from inception.errors import InputError, lacks_memory
 from inception.text import shown
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room for what is written
@@ -119,6 +119,10 @@ def _status(act: Callable[[], object]) -> int:
             raise
         give_up_output()
         return _fail(f"cannot write {error.filename or 'the output'}: {error.strerror}")
+    except (MemoryError, RuntimeError) as error:
+        if not lacks_memory(error):
+            raise
+        return _fail("not enough memory; smaller batches and pictures need less")
     return status if isinstance(status, int) else 0
 
 

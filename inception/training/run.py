@@ -14,7 +14,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from inception.data.datasets import Dataset, open_data
-from inception.errors import InputError, command
+from inception.errors import InputError, command, lacks_memory
 from inception.evaluation.evaluate import Evaluation
 from inception.machine import available_cores, torch_threads
 from inception.models.network import InceptionNet
@@ -196,7 +196,7 @@ def _go(
 def _train(
     start: RunStart, network: InceptionNet, state: State | None, group: Group, reports: Reports
 ) -> RunSummary:
-    with stop_signals() as stopping, _resumable(start.folder, Lost):
+    with stop_signals() as stopping, _resumable(start.folder, (Lost, NoMemory)):
         training = Training(
             network,
             start.config,
@@ -230,12 +230,32 @@ def _keep(
         pictures.add(training.state, evaluation if best else None)
 
 
+class NoMemory(InputError):
+    """There is none left."""
+
+
 @contextmanager
-def _resumable(folder: Path, fault: type[InputError] = InputError) -> Iterator[None]:
-    """Where something cannot be written, or a process is gone: says how the run goes on."""
+def _enough_memory() -> Iterator[None]:
     try:
         yield
-    except fault as error:
+    except (MemoryError, RuntimeError) as error:
+        if not lacks_memory(error):
+            raise
+        raise NoMemory(
+            "not enough memory: give it more, or begin again with a smaller --batch-size or "
+            "--set accumulate=4"
+        ) from error
+
+
+@contextmanager
+def _resumable(
+    folder: Path, faults: tuple[type[InputError], ...] = (InputError,)
+) -> Iterator[None]:
+    """Where something cannot be written, a process or memory is gone: says how the run goes on."""
+    try:
+        with _enough_memory():
+            yield
+    except faults as error:
         if not (folder / LAST).exists():
             raise
         go_on = command("train", "--resume", folder)
