@@ -11,7 +11,6 @@ import io
 import json
 import math
 import os
-import sys
 import tarfile
 import time
 import zlib
@@ -186,4 +185,4 @@ def exponent(rows: dict[int, dict[str, float]]) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -8,6 +8,7 @@ import os
 import re
 import resource
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +23,6 @@ from kills import make_data
 from safetensors.numpy import load_file
 
 from inception.cli import main as inception
-from inception.cli import pack as packing_commands
 from inception.data.datasets import open_data
 from inception.data.packing import Packing, pack
 from inception.training.loop import Training
@@ -99,7 +99,7 @@ def homeless(place: Path) -> None:
     def no_home(*_: object) -> Path:
         raise RuntimeError("Could not determine home directory.")
 
-    Path.home = no_home  # type: ignore[method-assign, assignment]
+    Path.home = no_home  # type: ignore[method-assign]
 
 
 def no_memory(place: Path) -> None:
@@ -114,13 +114,13 @@ def no_memory(place: Path) -> None:
 
 
 def worker_killed(place: Path) -> None:
-    class Killed(packing_commands.subprocess.Popen):  # type: ignore[type-arg]
+    class Killed(subprocess.Popen[str]):
         def __init__(self, command: Any, *args: Any, **options: Any) -> None:
             super().__init__(command, *args, **options)
             if command[-1] == "--share=2/2":
                 self.kill()
 
-    packing_commands.subprocess.Popen = Killed  # type: ignore[misc]
+    subprocess.Popen = Killed  # type: ignore[assignment, misc]
 
 
 FAULTS = {
@@ -205,8 +205,8 @@ def run(words: list[str], befalls: Callable[[Path], object], place: Path) -> tup
             with suppress(OSError, ValueError):
                 sys.stderr.flush()
             os._exit(status if isinstance(status, int) else 99)
-    ended = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-    return ended, log.read_text(errors="replace").strip()
+    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    return code, log.read_text(errors="replace").strip()
 
 
 def weights(folder: Path) -> dict[str, bytes]:
