@@ -71,7 +71,7 @@ def draw_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:
 
 @plain()
 def draw_confusion(counts: npt.NDArray[np.int64], classes: Sequence[str], path: Path) -> None:
-    """A confusion matrix, rows true and columns predicted, shaded by share of the row, as a PNG."""
+    """A confusion matrix, rows true and columns predicted, shares of the row too, as a PNG."""
     side = 3 + 0.45 * min(len(classes), MOST_CLASSES)
     figure = new_figure(side, side)
     axes = figure.subplots()
@@ -374,8 +374,9 @@ def _write_counts(
     axes.set_yticks(places, names)
     for row, column in np.argwhere(counts):
         colour = "white" if shares[row, column] > 0.5 else "black"
-        number = str(counts[row, column])
-        axes.text(column, row, number, ha="center", va="center", color=colour, fontsize=8)
+        share = f"{100 * shares[row, column]:.0f} %"
+        for number, side in ((str(counts[row, column]), "bottom"), (share, "top")):
+            axes.text(column, row, number, ha="center", va=side, color=colour, fontsize=7)
 
 
 def new_figure(width: float, height: float) -> Figure:
