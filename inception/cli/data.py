@@ -12,6 +12,7 @@ from inception.cli.output import JsonOption, MaxPixelsOption, ThreadsOption, say
 
 if TYPE_CHECKING:
     from inception.data.check import DataReport
+    from inception.detection.check import BoxReport
 
 data_app = typer.Typer(
     name="data", help="Looks after data sets.", rich_markup_mode=None, invoke_without_command=True
@@ -39,7 +40,7 @@ def data(context: typer.Context) -> None:
 
 @data_app.command(cls=GroupedCommand)
 def check(
-    data: Annotated[str, typer.Argument(help="Folder, tar shards, parquet or CSV.")],
+    data: Annotated[str, typer.Argument(help="Folder, tar shards, parquet, CSV, VOC or COCO.")],
     seed: Annotated[
         int, typer.Option(help="Without a validation set: what training with it holds out.")
     ] = 0,
@@ -55,9 +56,12 @@ def check(
     from inception.cli.output import write_json
     from inception.data.check import as_trained, check_data
     from inception.data.datasets import open_data
+    from inception.detection.datasets import is_detection
     from inception.embedding.copies import Onlooker
     from inception.machine import available_cores
 
+    if is_detection(data):
+        return _check_boxes(data, threads or available_cores(), json)
     onlooker = None if by is None else Onlooker(by, threads=threads)
     opened = open_data(data)
     report = check_data(opened, threads=threads or available_cores(), seed=seed)
@@ -68,6 +72,40 @@ def check(
     if json != "-":
         _print(report)
     return 0 if report.healthy else 1
+
+
+def _check_boxes(data: str, threads: int, json: str | None) -> int:
+    """The same for pictures with boxes."""
+    from inception.cli.output import write_json
+    from inception.detection.check import check_boxes
+
+    report = check_boxes(data, threads=threads)
+    write_json(report.to_json(), json)
+    if json != "-":
+        _print_boxes(report)
+    return 0 if report.healthy else 1
+
+
+def _print_boxes(report: BoxReport) -> None:
+    from inception.cli.output import console, table
+
+    splits = report.splits
+    if splits:
+        classes = list(dict.fromkeys(c for split in splits.values() for c in split.per_class))
+        rows = [[c, *(f"{s.per_class.get(c, 0):,}" for s in splits.values())] for c in classes]
+        totals = {"objects": "all", "ignored": "of them ignored", "pictures": "pictures"}
+        totals["empty_pictures"] = "pictures without any"
+        rows += [
+            [title, *(f"{getattr(s, name):,}" for s in splits.values())]
+            for name, title in totals.items()
+        ]
+        console().print(table(["objects of", *splits], rows))
+    _print_list("refused", report.faults)
+    _print_list("unreadable", [f"{each['path']}: {each['reason']}" for each in report.unreadable])
+    _print_list("clipped or left out", report.notes)
+    _print_list("of another size than told; their own counts", report.wrong_sizes)
+    _print_list("equal pictures in several splits", [" = ".join(g) for g in report.leaks])
+    _print_list("equal pictures in one split", [" = ".join(g) for g in report.duplicates])
 
 
 def _print(report: DataReport) -> None:

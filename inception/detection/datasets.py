@@ -188,7 +188,7 @@ def open_detection(place: str | Path, split: str | None = None) -> DetectionSet:
     whole = found.get(name) or (found.get("all") if name in ("train", "val") else None)
     if whole is None:
         raise unknown("split", name, found)
-    return checked_set(place, name, whole, _classes(place, found), part=name not in found)
+    return checked_set(place, name, whole, classes_of(place, found), part=name not in found)
 
 
 def checked_set(
@@ -226,7 +226,7 @@ def _is_held_out(picture: Annotated) -> bool:
     return int.from_bytes(name[:8], "big") % HELD_OUT == 0
 
 
-def _classes(place: Path, found: Mapping[str, Found]) -> tuple[str, ...]:
+def classes_of(place: Path, found: Mapping[str, Found]) -> tuple[str, ...]:
     """``classes.txt``, else COCO's order, else sorted: of all splits, so that they agree."""
     file = (place if place.is_dir() else place.parent) / "classes.txt"
     if file.exists() and not any(split.classes for split in found.values()):
