@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -32,6 +33,14 @@ CocoOption = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+ReportOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR",
+        help="Write a page about mistakes: classes, kinds, the worst pictures.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 RunEngineOption = Annotated[str, typer.Option(help="auto, torch or openvino.")]
 
 
@@ -50,6 +59,7 @@ def evaluate(
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     coco: CocoOption = None,
+    report: ReportOption = None,
     max_pixels: MaxPixelsOption = None,
     json: JsonOption = None,
     quiet: QuietOption = False,
@@ -72,6 +82,11 @@ def evaluate(
     write_json(told.to_json(), json)
     if coco is not None:
         write_json(coco_results(told.found, dataset), coco)
+    if report is not None:
+        from inception.detection.report import write_report
+
+        page = write_report(Path(report), ", ".join(detectors), told.found, dataset, told.metrics)
+        say(f"report: {page}", err=True)
     if "-" not in (json, coco):
         print_evaluation(told, quiet=quiet)
 
