@@ -133,7 +133,7 @@ def _drawn(dataset: DetectionSet, index: int, verdict: Verdict) -> np.ndarray[An
     missed = list(verdict.missed)
     names = [f"missed {dataset.classes[objects.labels[i]]}" for i in missed]
     captions = [
-        f"{dataset.classes[label]} {score:.2f}" + ("" if kind == RIGHT else f" {kind}")
+        ("" if kind == RIGHT else f"{kind}: ") + f"{dataset.classes[label]} {score:.2f}"
         for label, score, kind in zip(
             verdict.found.labels, verdict.found.scores, verdict.kinds, strict=True
         )
