@@ -18,6 +18,7 @@ from PIL import Image
 
 from inception.data.datasets import open_data
 from inception.data.images import UnreadableImageError, read_image
+from inception.data.packing import Packing, pack
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "weights" / "importers"))
 NUMBERS = (0, 1, 2, 127, 128, 255, 256, 65_535, 65_536, 2**31 - 1, 2**31, 2**32, 2**63, 2**64, -1)
@@ -214,6 +215,24 @@ PICTURES = {
     "jpeg2000": picture("JPEG2000"),
     "avif": picture("AVIF"),
 }
+
+
+@cache
+def packed() -> dict[str, bytes]:
+    """A shard and the index beside it."""
+    with TemporaryDirectory() as folder:
+        place = Path(folder)
+        (place / "all.parquet").write_bytes(parquet())
+        pack(open_data(place / "all.parquet"), place / "s", Packing(), threads=1)
+        return {path.suffix: path.read_bytes() for path in (place / "s").glob("all-*")}
+
+
+def read_beside(path: Path) -> None:
+    """A shard whose index this is."""
+    path.with_suffix(".tar").write_bytes(packed()[".tar"])
+    read_all(path.with_suffix(".tar"))
+
+
 FOREIGN = (
     *("new.caffemodel", "old.caffemodel", "one.ckpt", "graph.pb", "new.pth", "old.pth"),
     *("a.safetensors", "a.h5", "a.keras"),
@@ -223,6 +242,7 @@ TARGETS = (
     | {
         "tar-gnu": Target("all.tar", tar(tarfile.GNU_FORMAT), read_all),
         "tar-pax": Target("all.tar", tar(tarfile.PAX_FORMAT), read_all),
+        "tar-index": Target("all.json", lambda: packed()[".json"], read_beside),
         "parquet": Target("all.parquet", parquet, read_all),
         "csv": Target("all.csv", csv, read_all),
         "model": Target("a.safetensors", lambda: run_files()["model.safetensors"], read_model),
