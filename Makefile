@@ -8,7 +8,7 @@ TORCHVISION ?= torchvision==0.28.0
 FACENET ?= facenet-pytorch==2.6.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check install fuzz published browser lock sbom
+.PHONY: help demo test check install docs dist fuzz published browser lock sbom
 
 help:  ## the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -24,6 +24,13 @@ check: $(VENV)/test  ## format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+docs: $(VENV)/test  ## the pages, into site/; nothing is fetched, also when they are read
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+dist: $(VENV)/torch  ## wheel and sdist, into dist/
+	$(BIN)/pip install --quiet 'build>=1.2'
+	$(BIN)/python -m build
 
 fuzz: $(VENV)/test  ## damaged files of every kind, SECONDS a target (an hour); findings are kept
 	$(BIN)/python tests/fuzz/fuzz.py --seconds $(or $(SECONDS),3600)

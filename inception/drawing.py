@@ -51,17 +51,18 @@ def draw_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:
     figure = new_figure(10, 4)
     losses, accuracies = figure.subplots(1, 2)
     epochs = [row["epoch"] for row in rows]
+    whole: Any = {"marker": ".", "clip_on": False}  # also a point on the frame
     for name in [n for n in rows[0] if n.startswith("loss_")]:
         label = "training, " + short(name.removeprefix("loss_").replace("_", " "))
-        losses.plot(epochs, [row[name] for row in rows], marker=".", label=label)
-    losses.plot(epochs, [row["val_loss"] for row in rows], "k", marker=".", label="validation")
-    losses.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
+        losses.plot(epochs, [row[name] for row in rows], label=label, **whole)
+    losses.plot(epochs, [row["val_loss"] for row in rows], "k", label="validation", **whole)
+    losses.set(xlabel="epoch", ylabel="loss", ylim=(0, None), title="loss")
     names = {"top1_accuracy": "top-1", "top5_accuracy": "top-5", "region_accuracy": "regions"}
     for column, label in names.items():
         values = [100 * row[column] for row in rows if column in row]
         if values and (column != "top5_accuracy" or min(values) < 100):
-            accuracies.plot(epochs, values, marker=".", label=f"validation, {label}")
-    accuracies.set(xlabel="epoch", ylabel="accuracy, %")
+            accuracies.plot(epochs, values, label=f"{label}, best {max(values):.1f} %", **whole)
+    accuracies.set(xlabel="epoch", ylabel="validation accuracy, %", title="accuracy")
     for axes in (losses, accuracies):
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
@@ -77,7 +78,9 @@ def draw_confusion(counts: npt.NDArray[np.int64], classes: Sequence[str], path: 
     axes = figure.subplots()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set(xlabel="predicted", ylabel="true")
+    right, images = int(counts.trace()), int(counts.sum())
+    told = f"{100 * right / max(images, 1):.1f} % right: {right:,} of {images:,} pictures"
+    axes.set(xlabel="predicted", ylabel="true, and how many pictures", title=told)
     if len(classes) <= MOST_CLASSES:
         _write_counts(axes, counts, shares, classes)
     save_figure(figure, path)
@@ -147,7 +150,8 @@ def draw_reliability(
     sure, right = 100 * np.asarray(confidence), 100 * np.asarray(accuracy)
     axes.plot(sure, right, color="C0", alpha=0.4)
     axes.scatter(sure, right, s=sizes, color="C0", alpha=0.7, label="the model")
-    axes.set(xlabel="confidence, %", ylabel="right, %", xlim=(0, 103), ylim=(0, 103))
+    axes.set(xlabel="confidence, %", ylabel="right, %", title=f"{sum(images):,} pictures")
+    axes.set(xlim=(-4, 104), ylim=(-4, 104))
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, markerscale=0.4, loc="upper left")
     save_figure(figure, path)
@@ -363,15 +367,12 @@ def save_png(picture: Picture, path: Path) -> None:
 
 
 def _write_counts(
-    axes: Axes,
-    counts: npt.NDArray[np.int64],
-    shares: npt.NDArray[np.float64],
-    classes: Sequence[str],
+    axes: Axes, counts: npt.NDArray[np.int64], shares: Doubles, classes: Sequence[str]
 ) -> None:
-    places = range(len(classes))
-    names = [short(name) for name in classes]
+    places, names = range(len(classes)), [short(name) for name in classes]
     axes.set_xticks(places, names, rotation=45, ha="right")
-    axes.set_yticks(places, names)
+    images = counts.sum(axis=1)
+    axes.set_yticks(places, [f"{name} ({n:,})" for name, n in zip(names, images, strict=True)])
     for row, column in np.argwhere(counts):
         colour = "white" if shares[row, column] > 0.5 else "black"
         share = f"{100 * shares[row, column]:.0f} %"

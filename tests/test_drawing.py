@@ -72,3 +72,23 @@ def test_a_name_is_drawn_as_it_is(
     named = [text for text in texts if "$" in text or "long" in text]
     assert all(text.isprintable() and len(text) < 60 for text in texts)
     assert bool(named) == ("$" in name or "long" in name)
+
+
+def test_a_confusion_matrix_says_shares_and_of_how_many(texts: list[str], tmp_path: Path) -> None:
+    draw_confusion(np.array([[3, 1], [0, 4]]), ("cat", "dog"), tmp_path / "drawn.png")
+    assert {"87.5 % right: 7 of 8 pictures", "cat (4)", "dog (4)", "75 %", "100 %"} <= set(texts)
+
+
+def test_no_point_of_a_curve_is_cut_off_at_the_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut: list[bool] = []
+    save = Figure.savefig
+
+    def look(figure: Figure, *args: object, **options: object) -> None:
+        cut.extend(line.get_clip_on() for axes in figure.axes for line in axes.lines)
+        save(figure, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Figure, "savefig", look)
+    curves("main", tmp_path / "drawn.png")
+    assert len(cut) == 3 and not any(cut)
