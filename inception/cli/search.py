@@ -128,12 +128,13 @@ def search(
     )
     study = open_study(storage or str(folder / "study.journal"), plan)
     pricing = _pricing(budget_latency_ms, precision, task.config.threads, printing=printing)
-    return _work(study, plan, task, folder, pricing, trials, json, printing=printing)
+    return _work(study, plan, data, task, folder, pricing, trials, json, printing=printing)
 
 
 def _work(
     study: Any,
     plan: Plan,
+    data: str,
     task: Task,
     folder: Path,
     pricing: Pricing,
@@ -162,7 +163,7 @@ def _work(
             status = INTERRUPTED
     found = candidates(study)
     written = write_outcome(folder, found, plan.cost, task.train.classes)
-    finish(found, plan, folder, written, json, printing=printing)
+    finish(found, plan, data, folder, written, json, printing=printing)
     if status:
         say("interrupted and saved; the same command goes on", err=True)
     return status

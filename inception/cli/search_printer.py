@@ -51,10 +51,11 @@ class SearchPrinter:
         if not self.printing:
             return
         classes, known = len(task.train.classes), len(self._over())
+        epochs = "1 epoch" if task.config.epochs == 1 else f"{task.config.epochs} epochs"
         say(
             f"{classes} classes, {len(task.train):,} pictures to learn from, "
             f"{len(task.choosing):,} to choose by, {len(task.final):,} kept apart; "
-            f"{task.config.epochs} epochs each at {task.config.image_size} px"
+            f"{epochs} each at {task.config.image_size} px"
         )
         if known:
             say(f"going on: {known} of {self.trials} trials have ended")
@@ -79,6 +80,7 @@ class SearchPrinter:
             if candidate.whole
             else (f"{percent(candidate.accuracy)}, given up after {candidate.epochs}")
         )
+        left = "" if len(over) >= self.trials else f"; {self._left(0)}"
         by_hand = ", made by hand" if candidate.hand_made else ""
         winner = best(over)
         lead = (
@@ -86,7 +88,7 @@ class SearchPrinter:
         )
         say(
             f"{len(over):>3}/{self.trials}  trial {candidate.number}: {what}, "
-            f"{priced(candidate.price)}{by_hand}{lead}; {self._left(0)}"
+            f"{priced(candidate.price)}{by_hand}{lead}{left}"
         )
 
     def refused(self, number: int, why: str) -> None:
@@ -123,6 +125,7 @@ def priced(price: Price) -> str:
 def finish(
     found: list[Candidate],
     plan: Plan,
+    data: str,
     folder: Path,
     written: list[Path],
     json: str | None,
@@ -152,7 +155,7 @@ def finish(
     _print_beliefs(front(found, plan.cost), plan)
     say(f"the best spec: {folder / BEST}; the front, all trials, plot, diagrams: {folder}")
     say("next:")
-    say(f"  {command('train', 'DATA', '--model', folder / BEST)}")
+    say(f"  {command('train', data, '--model', folder / BEST)}")
 
 
 def _print_front(kept: list[Candidate]) -> None:

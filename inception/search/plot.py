@@ -36,7 +36,8 @@ def plot_front(
                 xs, ys = zip(*points, strict=True)
                 colour = "#e4572e" if hand_made else "#7d93b2"
                 axes.scatter(xs, ys, marker=marker, color=colour, label=name, zorder=3)
-        xs, ys = zip(*((c / unit, 100 * a) for c, a in front), strict=True)
+        ends = [*front, (max(c for c, _, _ in found), front[-1][1])]  # one point too is a line
+        xs, ys = zip(*((c / unit, 100 * a) for c, a in ends), strict=True)
         axes.step(xs, ys, where="post", color="#1d2433", label="front")
         axes.set(xlabel=label, ylabel="validation top-1, %")
         axes.grid(alpha=0.3)

@@ -19,7 +19,7 @@ def test_a_search_prints_its_trials_goes_on_and_gives_a_spec(colours: Path, tmp_
     first = run(*asked, "--trials", "1")
     assert first.returncode == 0, first.stderr
     assert "  1/1  trial 0: " in first.stdout and "made by hand" in first.stdout
-    assert f"inception train DATA --model {out}/best.json" in first.stdout
+    assert f"inception train {colours} --model {out}/best.json" in first.stdout
     again = run(*asked, "--trials", "2", "--json", str(values))
     assert "going on: 1 of 2 trials have ended" in again.stdout
     assert "what the paper believes" in again.stdout
