@@ -1,7 +1,7 @@
 # Every target makes .venv when it is missing and installs what it needs.
 PYTHON ?= python3
 VENV := .venv
-BIN := $(VENV)/bin
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 # One torch for everybody, installed first: whatever needs torch later is satisfied with it.
 TORCH ?= torch==2.13.0
 TORCHVISION ?= torchvision==0.28.0
