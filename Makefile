@@ -46,7 +46,7 @@ lock:  ## pin what the tests need by version and hash in requirements.lock; need
 	$(PYTHON) -m venv $(VENV)/lock
 	$(VENV)/lock/bin/pip install --quiet uv
 	if [ -e requirements.lock ]; then cp requirements.lock $(VENV)/lock/all.txt; fi
-	$(VENV)/lock/bin/uv pip compile pyproject.toml --extra test --python-version 3.11 --quiet \
+	$(VENV)/lock/bin/uv pip compile pyproject.toml --all-extras --python-version 3.11.7 --quiet \
 	    --generate-hashes --no-annotate --no-header --output-file $(VENV)/lock/all.txt
 	awk '/^[a-z]/ {keep = !/^(nvidia-|cuda-|triton==|torch==|torchvision==)/} keep' \
 	    $(VENV)/lock/all.txt > requirements.lock
