@@ -65,7 +65,7 @@ def prune(
     threads: ThreadsOption = None,
     quiet: QuietOption = False,
 ) -> int:
-    """Makes a trained model cheaper: takes out what matters least, trains on.
+    """Makes a trained model cheaper by what matters least.
 
     Channels and whole branches go in four rounds, by Taylor scores for each multiply-add. What
     comes out is a run folder like any other: Ctrl-C saves, `inception train --resume` goes on,

@@ -18,6 +18,7 @@ from inception.models.spec import (
     Conv,
     Flatten,
     Layers,
+    Linear,
     Pool,
     Residual,
     Spec,
@@ -293,8 +294,11 @@ def _moved(layers: Layers, at: Position, first: float, stride: float) -> tuple[f
 
 
 def _without_mean(classifier: Layers) -> Layers:
-    """The same without a global pool before its ``Flatten``; unchanged where there is none."""
-    if not isinstance(classifier, Mapping):
+    """The same without a global pool before its ``Flatten``, where a ``Linear`` reads that.
+
+    Unchanged where there is none, or where the mean is of logits, as in Network in Network.
+    """
+    if not isinstance(classifier, Mapping) or not isinstance([*classifier.values()][-1], Linear):
         return classifier
     names = list(classifier)
     for name, after in pairwise(names):

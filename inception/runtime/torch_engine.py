@@ -71,7 +71,7 @@ class TorchEngine:
         self.device = pick_device(device)
         self._threads = threads
         program = model if isinstance(model, Program) else _lowered(model, outputs, temperature)
-        fast = fast and self.device.type == "cuda"
+        fast = fast and self.device.type not in ("cpu", "mps")
         module = ProgramModule(program, dtype=torch.bfloat16 if fast else torch.float32)
         module.to(self.device)
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

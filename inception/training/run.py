@@ -76,7 +76,8 @@ class RunSummary:
     def from_json(cls, values: dict[str, Any]) -> RunSummary:
         """The inverse of ``to_json``."""
         folder, model = Path(values["folder"]), Path(values["model"])
-        return cls(**{**values, "folder": folder, "model": model})
+        to_try = tuple(values.get("to_try", ()))
+        return cls(**{**values, "folder": folder, "model": model, "to_try": to_try})
 
 
 def train(
