@@ -16,6 +16,7 @@ from inception.cli.output import (
     ThreadsOption,
     say,
 )
+from inception.cli.printing import Printing, clock, print_settings
 
 if TYPE_CHECKING:
     from inception.detection.run import DetectReports, DetectSummary
@@ -108,9 +109,11 @@ def train(
 ) -> int:
     """Trains a detector on pictures with boxes; Ctrl-C saves, --resume goes on."""
     from inception.detection.settings import DetectConfig
+    from inception.training.settings import settings_help
 
     if set_ == ["help"]:
-        return _print_settings()
+        print_settings(settings_help(DetectConfig))
+        return 0
     names = DetectConfig.__dataclass_fields__
     given = {n: v for n, v in context.params.items() if n in names and v is not None}
     with _Printer(json != "-" and not quiet) as printer:
@@ -157,7 +160,6 @@ def _train(
 def _finish(summary: DetectSummary, json: str | None, *, quiet: bool) -> None:
     from inception.cli.detect_evaluate import print_evaluation
     from inception.cli.output import write_json
-    from inception.cli.run_printer import clock
 
     write_json(summary.to_json(), json)
     if json != "-":
@@ -165,45 +167,13 @@ def _finish(summary: DetectSummary, json: str | None, *, quiet: bool) -> None:
         say(f"{summary.epochs} epochs in {clock(summary.seconds)}; the detector: {summary.model}")
 
 
-def _print_settings() -> int:
-    import textwrap
-
-    from inception.detection.settings import settings_help
-
-    indent = " " * 30
-    for name, values, about in settings_help():
-        start = f"{name} ".ljust(len(indent))
-        told = f"{values}: {about}"
-        say(*textwrap.wrap(told, 100, initial_indent=start, subsequent_indent=indent))
-    return 0
-
-
-class _Printer:
+class _Printer(Printing):
     """Prints a run while it goes: what it starts from, progress, a row an epoch."""
 
     def __init__(self, printing: bool) -> None:
-        from rich.progress import BarColumn, TextColumn
-
-        from inception.cli.output import console, progress
-
-        self.printing, self.folder = printing, Path()
-        self.out = console()
+        super().__init__(printing)
+        self.folder = Path()
         self.epochs = self.steps = 0
-        self._header_printed = False
-        self.progress = progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.percentage:>3.0f} %  {task.fields[note]}"),
-            quiet=not printing,
-        )
-        self.task = self.progress.add_task("starting", total=None, note="")
-
-    def __enter__(self) -> _Printer:
-        self.progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.progress.stop()
 
     def reports(self) -> DetectReports:
         """What a run tells."""
@@ -227,54 +197,48 @@ class _Printer:
         classes = ", ".join(detector.classes[:4]) + (", …" if len(detector.classes) > 4 else "")
         seen = f"{detector.picture_size} px" if detector.mode == "fast" else "warped regions"
         frozen = f"frozen up to {start.freeze}" if start.freeze else "nothing frozen"
-        self.out.print(
+        self.line(
             f"{detector.mode} on {detector.network.name} from {config.init}, {seen}, "
             f"{detector.grid}x{detector.grid} of {detector.stage} a region, {frozen}"
         )
-        self.out.print(
+        self.line(
             f"{number(len(detector.classes), 'class')} ({classes}); "
             f"{len(start.train):,} pictures to learn from, {len(start.val):,} to validate on"
         )
-        self.out.print(
+        self.line(
             f"{config.epochs} epochs of {per_epoch} steps, {config.batch_size} pictures of "
             f"{config.regions} regions each, on {config.device}; run folder {start.folder}"
         )
         for note in (*start.train.notes, *start.val.notes):
-            self.out.print(note)
+            self.line(note)
         if start.resumed_at is not None:
             epoch, step = start.resumed_at
             ended = "it had ended already" if epoch >= config.epochs else ""
-            self.out.print(ended or f"resumed at epoch {epoch + 1}, step {step}")
+            self.line(ended or f"resumed at epoch {epoch + 1}, step {step}")
         if start.moved:
-            self.out.print(
+            self.line(
                 f"moved: {', '.join(start.moved)}; from here on its weights may differ in their "
                 "last bits from those of a run that stayed"
             )
 
     def preparing(self, what: str, done: int, total: int) -> None:
         """Moves the bar of what is not training."""
-        self.progress.update(self.task, description=what, total=total, completed=done, note="")
+        self.move(what, done, total)
 
     def step(self, state: State, steps: int, rate: float) -> None:
         """Moves the bar: losses, time left of the run."""
-        from inception.cli.run_printer import clock
-
         losses = "  ".join(f"{n} {v / max(state.pictures, 1):.3f}" for n, v in state.sums.items())
         pace = state.seconds / max(state.step, 1)
         left = clock(pace * (self.steps - state.epoch * steps - state.step))
         name = f"epoch {state.epoch + 1}/{self.epochs}"
         note = f"{losses}  {left} left"
-        self.progress.update(
-            self.task, description=name, total=steps, completed=state.step, note=note
-        )
+        self.move(name, state.step, steps, note)
 
     def epoch(self, row: dict[str, Any], best: bool) -> None:
         """Prints the epoch's row of the table, a header above the first."""
-        from inception.cli.run_printer import clock
-
         if not self.printing:
             return
-        columns = {
+        cells = {
             "epoch": f"{row['epoch']:d}",
             "lr": f"{row['lr']:.2g}",
             "class": f"{row['loss_class']:.3f}",
@@ -284,13 +248,4 @@ class _Printer:
             "images/s": f"{row['images_per_second']:.1f}",
             "time": clock(row["seconds"]),
         }
-        widths = [max(len(name), 8) for name in columns]
-        if not self._header_printed:
-            self.out.print("  ".join(n.rjust(w) for n, w in zip(columns, widths, strict=True)))
-            self._header_printed = True
-        cells = zip(columns.values(), widths, strict=True)
-        self.out.print("  ".join(cell.rjust(width) for cell, width in cells))
-
-    def warning(self, text: str) -> None:
-        """Tells of something that the run does without."""
-        say(f"inception: {text}", err=True)
+        self.row(cells)

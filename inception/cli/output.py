@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inception.cli.completion import crop_counts, devices, engines
-from inception.cli.grouped import MACHINE, OUTPUT
+from inception.cli.completion import crop_counts, devices, engines, settings
+from inception.cli.grouped import LEARNING, MACHINE, OUTPUT
 from inception.files import write_text
 from inception.text import json_text, shown
 
@@ -83,6 +83,16 @@ MaxPixelsOption = Annotated[
         help="Refuse larger pictures; $INCEPTION_MAX_PIXELS, else 89,478,485 by default.",
         callback=lambda number: set_max_pixels(number),
         rich_help_panel=MACHINE,
+    ),
+]
+MoreSettingsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Any other setting of train's.",
+        autocompletion=settings,
+        rich_help_panel=LEARNING,
     ),
 ]
 QuietOption = Annotated[

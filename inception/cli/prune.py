@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inception.cli.completion import settings
 from inception.cli.grouped import LEARNING
-from inception.cli.output import JsonOption, QuietOption, ThreadsOption, say
+from inception.cli.output import (
+    JsonOption,
+    MoreSettingsOption,
+    QuietOption,
+    ThreadsOption,
+    say,
+)
+from inception.cli.printing import Printing
 from inception.errors import InputError, command
 
 if TYPE_CHECKING:
@@ -30,16 +36,6 @@ TeacherOption = Annotated[
         rich_help_panel=LEARNING,
     ),
 ]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Any other setting of train's.",
-        autocompletion=settings,
-        rich_help_panel=LEARNING,
-    ),
-]
 
 
 def prune(
@@ -57,7 +53,7 @@ def prune(
     ] = 2,
     lr: Annotated[float, typer.Option(help="Peak learning rate.", rich_help_panel=LEARNING)] = 4e-4,
     teach: TeacherOption = True,
-    set_: SetOption = None,
+    set_: MoreSettingsOption = None,
     seed: Annotated[
         int, typer.Option(min=0, help="Of everything random.", rich_help_panel=LEARNING)
     ] = 0,
@@ -78,10 +74,10 @@ def prune(
 
     config = _config(epochs, lr, model if teach else None, set_, seed=seed, threads=threads)
     folder, printing = out or _folder(model, data), json != "-" and not quiet
-    with _Bar(printing) as bar:
+    with _Scoring(printing) as bar:
         made = run(
             model, data, keep, folder,
-            pictures=pictures, threads=threads, seed=seed, progress=bar.move,
+            pictures=pictures, threads=threads, seed=seed, progress=bar.scored,
         )  # fmt: skip
     if printing:
         _print(made)
@@ -121,32 +117,11 @@ def _folder(model: str, data: str) -> Path:
     return new_folder_name(f"pruned-{Path(model).stem}", data)
 
 
-class _Bar:
+class _Scoring(Printing):
     """How far the scoring is."""
 
-    def __init__(self, printing: bool) -> None:
-        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-
-        from inception.cli.output import progress
-
-        self.progress = progress(
-            TextColumn("scoring channels"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeRemainingColumn(),
-            quiet=not printing,
-        )
-        self.task = self.progress.add_task("", total=None)
-
-    def __enter__(self) -> _Bar:
-        self.progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.progress.stop()
-
-    def move(self, done: int, total: int) -> None:
-        self.progress.update(self.task, completed=done, total=total)
+    def scored(self, done: int, total: int) -> None:
+        self.move("scoring channels", done, total)
 
 
 def _print(made: Pruned) -> None:

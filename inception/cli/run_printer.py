@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 from typing import TYPE_CHECKING, Any
 
+from inception.cli.printing import Printing, clock
 from inception.errors import command
 
 if TYPE_CHECKING:
@@ -15,53 +15,19 @@ if TYPE_CHECKING:
 FEW = 50  # pictures to validate on below which the figures jump
 
 
-class RunPrinter:
+class RunPrinter(Printing):
     """Prints a run while it goes: what it starts from, progress, a row an epoch."""
 
     def __init__(self, printing: bool) -> None:
-        from rich.progress import BarColumn, TextColumn
-
-        from inception.cli.output import console, progress
-
-        self.printing = printing
-        self.out = console()
+        super().__init__(printing)
         self.folder = ""
         self.epochs = 0
-        self._header_printed = False
-        self.progress = progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.percentage:>3.0f} %  {task.fields[note]}"),
-            quiet=not printing,
-        )
-        self.task = self.progress.add_task("starting", total=None, note="")
-
-    def __enter__(self) -> RunPrinter:
-        self.progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.progress.stop()
-
-    def restart(self) -> None:
-        """Prints the header again before the next row, which is another run's."""
-        self._header_printed = False
 
     def reports(self) -> Any:
         """What the training loop tells."""
         from inception.training.loop import Reports
 
         return Reports(self.step, self.validation, self.epoch, self.warning)
-
-    def _print(self, line: str, style: str | None = None) -> None:
-        """Where whoever reads has had enough, the run is asked to stop, as by Ctrl-C."""
-        from inception.cli.output import give_up_output
-
-        try:
-            self.out.print(line, style=style)
-        except BrokenPipeError:
-            give_up_output()
-            signal.raise_signal(signal.SIGINT)
 
     def started(self, start: RunStart) -> None:
         """Prints what is about to be trained, on what, and what did not carry over."""
@@ -75,7 +41,7 @@ class RunPrinter:
         self.epochs = -(-self.steps // per_epoch)
         if not self.printing:
             return
-        self._print(
+        self.line(
             f"{spec.name}, {spec.num_classes} classes ({_few(start.train.classes)}), "
             f"{spec.image_size} px; {len(start.train):,} pictures to learn from, "
             f"{len(start.val):,} to validate on"
@@ -86,21 +52,15 @@ class RunPrinter:
         if c.head == "knn":
             how = f"nothing trained, features compared, {c.neighbours} nearest"
         where = f"{_processes(start.processes)}, " if start.processes > 1 else ""
-        self._print(f"{how}, {where}{c.precision} on {c.device}; run folder {self.folder}")
+        self.line(f"{how}, {where}{c.precision} on {c.device}; run folder {self.folder}")
         for line in _changes(spec):
-            self._print(f"changed: {line}")
+            self.line(f"changed: {line}")
         for note in start.train.notes:
-            self._print(note)
+            self.line(note)
         if len(start.val) < FEW:
-            self._print(f"only {len(start.val)} pictures to validate on: a rough measure")
+            self.line(f"only {len(start.val)} pictures to validate on: a rough measure")
         for line in [*_unread(start), *_moved(start), *_resumed(start, self.epochs)]:
-            self._print(line)
-
-    def warning(self, text: str) -> None:
-        """Tells of something that the run does without."""
-        from inception.cli.output import say
-
-        say(f"inception: {text}", err=True)
+            self.line(line)
 
     def step(self, state: State, steps: int, rate: float) -> None:
         """Moves the bar: losses by head, pictures a second, time left of the run."""
@@ -113,15 +73,11 @@ class RunPrinter:
         speed = state.pictures / max(state.seconds, 1e-9)
         note = f"{losses}  {speed:.0f} images/s  {clock(pace * (self.steps - done))} left"
         name = f"epoch {state.epoch + 1}/{self.epochs}"
-        self.progress.update(
-            self.task, description=name, total=steps, completed=state.step, note=note
-        )
+        self.move(name, state.step, steps, note)
 
     def validation(self, done: int, total: int) -> None:
         """Moves the bar of the validation."""
-        self.progress.update(
-            self.task, description="validation", total=total, completed=done, note=""
-        )
+        self.move("validation", done, total)
 
     def epoch(self, row: dict[str, Any], best: bool) -> None:
         """Prints the epoch's row of the table, a header above the first."""
@@ -138,13 +94,7 @@ class RunPrinter:
             "images/s": f"{row['images_per_second']:.0f}",
             "time": clock(row["seconds"]),
         }
-        widths = [max(len(name), 8) for name in columns]
-        if not self._header_printed:
-            header = "  ".join(f"{n:>{w}}" for n, w in zip(columns, widths, strict=True))
-            self._print(header, style="bold")
-            self._header_printed = True
-        cells = "  ".join(f"{v:>{w}}" for v, w in zip(columns.values(), widths, strict=True))
-        self._print(cells + ("  best" if best else ""))
+        self.row(columns, "  best" if best else "")
 
 
 def _unread(start: RunStart) -> list[str]:
@@ -211,13 +161,6 @@ def _changes(spec: Spec) -> list[str]:
 
     own = MODELS[spec.name].departures if spec.name in MODELS else spec.departures
     return [line for line in spec.departures if line not in own]
-
-
-def clock(seconds: float) -> str:
-    """Minutes and seconds, with hours where there are any."""
-    minutes, rest = divmod(round(max(seconds, 0)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def _few(names: tuple[str, ...]) -> str:

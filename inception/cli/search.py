@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inception.cli.completion import networks, settings
+from inception.cli.completion import networks
 from inception.cli.grouped import LEARNING, MACHINE
-from inception.cli.output import INTERRUPTED, JsonOption, QuietOption, ThreadsOption, say
+from inception.cli.output import (
+    INTERRUPTED,
+    JsonOption,
+    MoreSettingsOption,
+    QuietOption,
+    ThreadsOption,
+    say,
+)
 from inception.errors import InputError
 
 if TYPE_CHECKING:
@@ -60,16 +67,6 @@ HalvingOption = Annotated[
         rich_help_panel=LEARNING,
     ),
 ]
-SettingsOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Any other setting of train's.",
-        autocompletion=settings,
-        rich_help_panel=LEARNING,
-    ),
-]
 SeedOption = Annotated[
     int, typer.Option(min=0, help="Of everything random.", rich_help_panel=LEARNING)
 ]
@@ -94,7 +91,7 @@ def search(
     epochs: EpochsOption = 3,
     pictures: PicturesOption = 2000,
     halving: HalvingOption = True,
-    set_: SettingsOption = None,
+    set_: MoreSettingsOption = None,
     seed: SeedOption = 0,
     precision: PrecisionOption = "fp32",
     json: JsonOption = None,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inception.cli.output import percent, say
+from inception.cli.printing import Printing, clock
 from inception.errors import command
 
 if TYPE_CHECKING:
@@ -15,30 +16,13 @@ if TYPE_CHECKING:
     from inception.search.trainer import Task
 
 
-class SearchPrinter:
+class SearchPrinter(Printing):
     """Prints a search while it goes: a line a trial, a bar for the one under way."""
 
     def __init__(self, printing: bool, trials: int, plan: Plan, study: Any) -> None:
-        from rich.progress import BarColumn, TextColumn
-
-        from inception.cli.output import progress
-
-        self.printing, self.trials, self.plan, self.study = printing, trials, plan, study
+        super().__init__(printing)
+        self.trials, self.plan, self.study = trials, plan, study
         self.began_at, self.own = time.monotonic(), 0
-        self.progress = progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.percentage:>3.0f} %  {task.fields[note]}"),
-            quiet=not printing,
-        )
-        self.task = self.progress.add_task("starting", total=None, note="")
-
-    def __enter__(self) -> SearchPrinter:
-        self.progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.progress.stop()
 
     def told(self) -> Any:
         """What a worker tells."""
@@ -52,20 +36,19 @@ class SearchPrinter:
             return
         classes, known = len(task.train.classes), len(self._over())
         epochs = "1 epoch" if task.config.epochs == 1 else f"{task.config.epochs} epochs"
-        say(
+        self.line(
             f"{classes} classes, {len(task.train):,} pictures to learn from, "
             f"{len(task.choosing):,} to choose by, {len(task.final):,} kept apart; "
             f"{epochs} each at {task.config.image_size} px"
         )
         if known:
-            say(f"going on: {known} of {self.trials} trials have ended")
+            self.line(f"going on: {known} of {self.trials} trials have ended")
 
     def step(self, number: int, step: int, steps: int) -> None:
         """Moves the bar."""
         note = f"trial {number}, {self._left(step / max(steps, 1))}"
         done = min(len(self._over()) + 1, self.trials)
-        what = f"{done}/{self.trials}"
-        self.progress.update(self.task, description=what, total=steps, completed=step, note=note)
+        self.move(f"{done}/{self.trials}", step, steps, note)
 
     def ended(self, candidate: Candidate) -> None:
         """Prints a candidate, the best so far and the time left."""
@@ -86,15 +69,14 @@ class SearchPrinter:
         lead = (
             "" if winner is None else f"; best {percent(winner.accuracy)} (trial {winner.number})"
         )
-        say(
+        self.line(
             f"{len(over):>3}/{self.trials}  trial {candidate.number}: {what}, "
             f"{priced(candidate.price)}{by_hand}{lead}{left}"
         )
 
     def refused(self, number: int, why: str) -> None:
         """Prints why a trial came to nothing."""
-        if self.printing:
-            say(f"trial {number} came to nothing: {why}")
+        self.line(f"trial {number} came to nothing: {why}")
 
     def _over(self) -> list[Candidate]:
         from inception.search.study import candidates
@@ -104,8 +86,6 @@ class SearchPrinter:
 
     def _left(self, share: float) -> str:
         """Time left, at the pace of this worker's trials and at the share of one under way."""
-        from inception.cli.run_printer import clock
-
         done = self.own + share
         if done < 0.02:
             return "time left unknown"

@@ -30,6 +30,7 @@ from inception.cli.output import (
     ThreadsOption,
     say,
 )
+from inception.cli.printing import clock, print_settings
 from inception.errors import InputError, command
 
 if TYPE_CHECKING:
@@ -145,10 +146,11 @@ def train(
     quiet: QuietOption = False,
 ) -> int:
     """Trains a network on pictures; Ctrl-C saves, --resume goes on."""
-    from inception.training.config import TrainConfig
+    from inception.training.config import TrainConfig, settings_help
 
     if set_ == ["help"]:
-        return _print_settings()
+        print_settings(settings_help())
+        return 0
     names = TrainConfig.__dataclass_fields__
     options = {name: value for name, value in context.params.items() if name in names}
     settings = [*(set_ or []), *([f"area={crop}"] if crop else [])]
@@ -164,7 +166,7 @@ def train(
 
 def _rehearse(asked: Asked, json: str | None) -> int:
     from inception.cli.output import write_json
-    from inception.cli.run_printer import RunPrinter, clock
+    from inception.cli.run_printer import RunPrinter
     from inception.training.rehearsal import STEPS, rehearse
 
     if asked.config is None or asked.data is None:
@@ -217,19 +219,6 @@ def _asked(
         return Asked(data, _config(given.pop("config", None), given, settings), out=out)
     given |= {"out": out} if out else {}
     return Asked(data, resume=resume, machine=_machine(given, settings, resume))
-
-
-def _print_settings() -> int:
-    import textwrap
-
-    from inception.training.config import settings_help
-
-    indent = " " * 30
-    for name, values, about in settings_help():
-        start = f"{name} ".ljust(len(indent))
-        told = f"{values}: {about}"
-        say(*textwrap.wrap(told, 100, initial_indent=start, subsequent_indent=indent))
-    return 0
 
 
 def _config(file: Path | None, given: dict[str, Any], settings: list[str]) -> TrainConfig:
@@ -292,7 +281,6 @@ def _train(asked: Asked, group: Group, *, printing: bool) -> RunSummary | None:
 
 def _print_summary(summary: RunSummary) -> None:
     from inception.cli.output import percent
-    from inception.cli.run_printer import clock
 
     say(
         f"validation top-1 {percent(summary.top1_accuracy)} (epoch {summary.best_epoch} of "

@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, get_args
 
 from inception.detection.detector import Mode, Scoring
-from inception.errors import InputError
-from inception.training.settings import check, find_setting, parse, setting, shown, values_of
+from inception.training.settings import check, find_setting, parse_settings, setting
 
 NOTHING = "none"  # that is frozen
 
@@ -108,21 +107,7 @@ class DetectConfig:
         Raises:
             InputError: no such setting, or a value of another type.
         """
-        changes: dict[str, Any] = {}
-        for text in settings:
-            name, equals, value = text.partition("=")
-            if not equals:
-                raise InputError(f"a setting is key=value; got {text!r}; --set help lists them")
-            changes[name] = parse(find_setting(name, fields(DetectConfig)), value)
-        return replace(self, **changes)
+        return replace(self, **parse_settings(DetectConfig, settings))
 
 
 MACHINE = tuple(f.name for f in fields(DetectConfig) if f.metadata["machine"])
-
-
-def settings_help() -> list[tuple[str, str, str]]:
-    """Of every setting its name and default, the values it takes, and what it is."""
-    return [
-        (f"{f.name}={shown(f.default)}", values_of(f), f.metadata["about"])
-        for f in fields(DetectConfig)
-    ]

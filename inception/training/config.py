@@ -10,14 +10,13 @@ from inception.data.holdout import Fold
 from inception.data.transforms import AUGMENTATIONS, Augmentation, augmentation
 from inception.errors import InputError
 from inception.models.variants import Head, NormKind
+from inception.training import settings as settings_of
 from inception.training.settings import (
     check,
     find_setting,
-    parse,
     range_of,
     setting,
     shown,
-    values_of,
 )
 
 Optimiser = Literal["sgd", "adamw", "rmsprop"]
@@ -285,24 +284,15 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
     Raises:
         InputError: no such setting, or a value of another type.
     """
-    changes: dict[str, Any] = {}
-    for text in settings:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise InputError(f"a setting is key=value; got {text!r}; --set help lists them")
-        if name == "recipe":
-            raise InputError("a recipe is no setting but where they begin: --recipe NAME")
-        changes[name] = parse(find_setting(name, fields(TrainConfig)), value)
-    return changes
+    if any(text.startswith("recipe=") for text in settings):
+        raise InputError("a recipe is no setting but where they begin: --recipe NAME")
+    return settings_of.parse_settings(TrainConfig, settings)
 
 
 def settings_help() -> list[tuple[str, str, str]]:
     """Of every setting its name and default, the values it takes, and what it is."""
-    return [
-        (f"{f.name}={shown(f.default)}", values_of(f), f.metadata["about"])
-        for f in fields(TrainConfig)
-        if f.name != "recipe"
-    ]
+    told = settings_of.settings_help(TrainConfig)
+    return [each for each in told if not each[0].startswith("recipe=")]
 
 
 def setting_help(name: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import Field, field
+from dataclasses import Field, field, fields
 from typing import Any
 
 from inception.errors import InputError, unknown
@@ -142,6 +142,28 @@ def parse(of: Field[Any], text: str) -> Any:
         return {"int": int, "float": float, "str": str}[kind](text)
     except (ValueError, KeyError):
         raise InputError(f"{of.name} takes {_KINDS[kind]}; got {text!r}") from None
+
+
+def parse_settings(kind: type[Any], settings: Sequence[str]) -> dict[str, Any]:
+    """Values by name of ``key=value`` settings of a dataclass, read by the field's type.
+
+    Raises:
+        InputError: no such setting, or a value of another type.
+    """
+    changes: dict[str, Any] = {}
+    for text in settings:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"a setting is key=value; got {text!r}; --set help lists them")
+        changes[name] = parse(find_setting(name, fields(kind)), value)
+    return changes
+
+
+def settings_help(kind: type[Any]) -> list[tuple[str, str, str]]:
+    """Of every setting its name and default, the values it takes, and what it is."""
+    return [
+        (f"{f.name}={shown(f.default)}", values_of(f), f.metadata["about"]) for f in fields(kind)
+    ]
 
 
 def _parse_tuple(kind: str, text: str) -> tuple[Any, ...]:
