@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import copy
 import time
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -80,7 +81,7 @@ def compare(train: Dataset, size: int, rounds: int) -> None:
     print("loss of the last step:", {n: round(w.loss, 3) for n, w in ways.items()})
 
 
-class Way:
+class Way(ABC):
     """A loop over one batch, and what each part of its steps took in processor time."""
 
     loss = 0.0
@@ -93,9 +94,9 @@ class Way:
         self.step(lambda part, act: act())
         self.step(self.timed)
 
+    @abstractmethod
     def step(self, run: Callable[[str, Callable[[], Any]], Any]) -> None:
         """Learns from the batch once, each part by ``run``."""
-        raise NotImplementedError
 
     def timed(self, part: str, act: Callable[[], Any]) -> Any:
         """What ``act`` gives, its time noted."""

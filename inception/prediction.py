@@ -12,6 +12,7 @@ from inception.errors import InputError, command
 from inception.files import read_text
 from inception.models import MODELS
 from inception.weights.catalogue import CATALOGUE, pulled
+from inception.weights.description import is_exported
 
 if TYPE_CHECKING:
     from inception.weights.model_file import Model
@@ -82,6 +83,21 @@ def find_members(name: str | Path) -> list[str | Path]:
         go_on = command("train", "--resume", str(name))
         raise InputError(f"{finished} of {count} members of {name} are trained; go on: {go_on}")
     return [plan.with_name(f"member-{number}") for number in range(1, count + 1)]
+
+
+def find_original(name: str | Path) -> Path:
+    """The file of a MODEL that is one network with its weights, whose inside can be asked.
+
+    Raises:
+        InputError: as ``find_model``; an ensemble; or a file exported for other programs.
+    """
+    members = find_members(name)
+    if len(members) > 1:
+        raise InputError(f"{name} is an ensemble, whose members see differently: give {members[0]}")
+    path = find_model(members[0])
+    if is_exported(path):
+        raise InputError(f"{path} was exported and gives its answers alone: give its original")
+    return path
 
 
 def check_same_classes(first: Sequence[str], second: Sequence[str], a: str, b: str) -> None:

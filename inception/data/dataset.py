@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import reprlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -154,15 +154,21 @@ class Dataset:
             order = shuffled(np.arange(len(self)), np.random.default_rng(0), blocks)
             chosen = order[:DIGESTED_FAR].tolist()
         with ThreadPoolExecutor(available_cores(), thread_name_prefix="digest") as pool:
-            for content in pool.map(self._content, self.in_turn(chosen)):
+            for content in pool.map(self.content, self.in_turn(chosen)):
                 digest.update(content)
         return digest.hexdigest()[:32]
 
-    def _content(self, index: int) -> bytes:
-        try:
-            return hashlib.sha256(self.encoded(index)).digest()
-        except UnreadableImageError:
-            return b"unreadable"
+    def content(self, index: int) -> bytes:
+        """A hash of the picture's bytes as stored."""
+        return content_hash(self.encoded, index)
+
+
+def content_hash(encoded: Callable[[int], bytes], index: int) -> bytes:
+    """A hash of one picture's bytes, the same of all that cannot be read."""
+    try:
+        return hashlib.sha256(encoded(index)).digest()
+    except UnreadableImageError:
+        return b"unreadable"
 
 
 @dataclass(frozen=True)

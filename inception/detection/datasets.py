@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from inception.data.dataset import content_hash
 from inception.data.images import Picture, UnreadableImageError, image_size, read_image
 from inception.data.listing import number, some
 from inception.data.loading import ordered_map
@@ -135,14 +136,8 @@ class DetectionSet:
             digest.update(f"\n{self.name(index)}\t".encode("utf-8", "surrogatepass"))
             for part in (objects.boxes_xyxy, objects.labels, objects.ignored):
                 digest.update(part.tobytes())
-            digest.update(self._content(index))
+            digest.update(content_hash(self.encoded, index))
         return digest.hexdigest()[:32]
-
-    def _content(self, index: int) -> bytes:
-        try:
-            return hashlib.sha256(self.encoded(index)).digest()
-        except UnreadableImageError:
-            return b"unreadable"
 
 
 def is_detection(place: str | Path) -> bool:

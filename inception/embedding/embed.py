@@ -15,11 +15,11 @@ from inception.data.images import UnreadableImageError
 from inception.errors import InputError, unknown
 from inception.models.spec import pooling_of
 from inception.pictures import Item, Pictures, is_one, named, read
-from inception.prediction import find_members, find_model
+from inception.prediction import find_original
 from inception.runtime import Floats, create_engine
 from inception.runtime.pipeline import Member, ask, check_finite
 from inception.runtime.program import EMBEDDING, POOLED
-from inception.weights.model_file import is_exported, read_info, read_weights
+from inception.weights.model_file import read_info, read_weights
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Embedder:
         batch_size: int = 32,
         threads: int | None = None,
     ) -> None:
-        path = _one_file(model)
+        path = find_original(model)
         info = read_info(path)
         if stage is not None and stage not in info.spec.stages:
             raise unknown("stage", stage, info.spec.stages)
@@ -147,13 +147,3 @@ def none_readable(unreadable: Iterable[tuple[str, str]]) -> InputError:
     for path, reason in unreadable:
         return InputError(f"no picture could be read; the first: {path}: {reason}")
     return InputError("no pictures given")
-
-
-def _one_file(model: str | Path) -> Path:
-    members = find_members(model)
-    if len(members) > 1:
-        raise InputError(f"an ensemble's members see differently: give one, {members[0]}")
-    path = find_model(members[0])
-    if is_exported(path):
-        raise InputError(f"{path} was exported with its probabilities alone: give its original")
-    return path

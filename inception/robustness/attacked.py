@@ -24,10 +24,10 @@ from inception.evaluation.metrics import Tally
 from inception.evaluation.request import Request
 from inception.machine import available_cores, torch_threads
 from inception.models.network import InceptionNet, Normalise
-from inception.prediction import find_members, find_model
+from inception.prediction import find_original
 from inception.robustness.attacks import Attack
 from inception.runtime.torch_engine import pick_device
-from inception.weights.model_file import is_exported, load_model, read_info
+from inception.weights.model_file import load_model, read_info
 
 SEED = 0  # of the random starts, with the picture's number: the batch does not matter
 
@@ -69,7 +69,7 @@ def evaluate_attacked(
         InputError: no such model, data or device, an ensemble or an exported file, which have no
             gradients here, or too many unreadable pictures.
     """
-    path = _one_file(model)
+    path = find_original(model)
     if how.engine not in ("auto", "torch"):
         raise InputError(f"an attack needs gradients: torch, not --engine {how.engine}")
     info = read_info(path)
@@ -163,13 +163,3 @@ def _count(network: InceptionNet, batch: _Batch, attack: Attack, counts: _Counts
         if clean.argmax() == label:
             counts.right += 1
             counts.fooled += int(robust.argmax() != label)
-
-
-def _one_file(model: str | Path) -> Path:
-    members = find_members(model)
-    if len(members) > 1:
-        raise InputError(f"an attack is on one network: give one, {members[0]}")
-    path = find_model(members[0])
-    if is_exported(path):
-        raise InputError(f"{path} was exported and has no gradients: attack its original")
-    return path

@@ -106,15 +106,8 @@ def _key(network: InceptionNet, dataset: Dataset, config: TrainConfig, num_views
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     for index in range(len(dataset)):
-        digest.update(dataset.path(index).encode() + _content(dataset, index))
+        digest.update(dataset.path(index).encode() + dataset.content(index))
     return digest.hexdigest()[:32]
-
-
-def _content(dataset: Dataset, index: int) -> bytes:
-    try:
-        return hashlib.sha256(dataset.encoded(index)).digest()
-    except UnreadableImageError:
-        return b"unreadable"
 
 
 @dataclass(frozen=True)
