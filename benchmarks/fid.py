@@ -6,16 +6,15 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from runpy import run_path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from setting import DATA, show
-from torch import nn
+from setting import DATA, ROOT, show
 
-from inception.benchmark import import_torchvision
 from inception.data.datasets import open_data
 from inception.fid.features import Extractor
 from inception.fid.measure import compare, side_of
@@ -42,7 +41,9 @@ def main() -> None:
     clock = time.process_time if options.processor_time else time.perf_counter
     with TemporaryDirectory() as folder:
         places = [_pictures(Path(folder), n, options.pictures, options.side) for n in SIDES]
-        weights = _random_weights(Path(folder))
+        # the tests' own, so that what is timed is what is known to be equal
+        write = run_path(str(ROOT / "tests" / "fid" / "random_inception.py"))["random_inception"]
+        weights = write(Path(folder) / "pt_inception.pth")
         theirs, theirs_s = _pytorch_fid(places, weights, threads, clock)
         ours, ours_s = _ours(places, weights, threads, clock)
     rows = [
@@ -68,23 +69,6 @@ def _pictures(folder: Path, name: str, count: int, side: int) -> str:
             picture = picture.resize((32, 32))
         picture.resize((side, side)).save(place / f"{index:05d}.png")
     return str(place)
-
-
-def _random_weights(folder: Path) -> Path:
-    """A file as pytorch-fid's own is, with weights that leave no part without effect."""
-    torch.manual_seed(0)
-    network = import_torchvision().models.inception_v3(
-        num_classes=1008, aux_logits=False, weights=None, init_weights=False
-    )
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, std=0.1)
-        elif isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight)
-    path = folder / "pt_inception.pth"
-    torch.save(network.state_dict(), path)
-    return path
 
 
 def _pytorch_fid(

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from command_line import fails, run
 from PIL import Image
+from random_inception import random_inception
 from thin import thin
-from torch import nn
 
 from inception import create_model
 from inception.benchmark import import_torchvision
@@ -139,18 +139,7 @@ def test_precision_and_recall_are_torch_fidelity_s(
 @pytest.fixture(scope="module")
 def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with pytorch-fid's names; ``.safetensors`` beside it is the same as ours."""
-    torch.manual_seed(0)
-    network = import_torchvision().models.inception_v3(
-        num_classes=1008, aux_logits=False, weights=None, init_weights=False
-    )
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, std=0.1)
-        elif isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight)
-    path = tmp_path_factory.mktemp("weights") / "fid.pth"
-    torch.save(network.state_dict(), path)
+    path = random_inception(tmp_path_factory.mktemp("weights") / "fid.pth")
     converted = convert(path, model="inception_v3_fid", background="keep")
     save_model(path.with_suffix(".safetensors"), converted.weights, converted.info)
     return path
