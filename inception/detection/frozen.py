@@ -22,7 +22,7 @@ from inception.detection.detector import FAST, Detector, backbone_to
 from inception.detection.engine import FEATURES, Part, own_weights, part
 from inception.detection.regions import shown_whole, warp
 from inception.detection.sampling import Regions, Share, drawn, matched
-from inception.detection.settings import DetectConfig
+from inception.detection.settings import NOTHING, POOLED, DetectConfig
 from inception.files import cache_folder, replacing
 from inception.models.cost import cost
 from inception.runtime import pick_engine
@@ -69,14 +69,14 @@ class FrozenSet:
     unreadable: dict[str, str]
 
 
-def freeze_to(detector: Detector, freeze: str | None) -> str | None:
+def freeze_to(detector: Detector, freeze: str) -> str | None:
     """The last stage that stays as it is; none where all train.
 
-    By default that is the pooled one, and in ``rcnn`` what follows it without weights, which
+    ``POOLED`` is the pooled one, and in ``rcnn`` what follows it without weights, which
     leaves less to keep.
     """
-    if freeze is not None:
-        return None if freeze == "none" else freeze
+    if freeze != POOLED:
+        return None if freeze == NOTHING else freeze
     last = detector.stage
     if detector.mode == FAST:
         return last

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from inception.detection.detector import Mode, Scoring
 from inception.training.settings import check, find_setting, parse_settings, setting
 
-NOTHING = "none"  # that is frozen
+POOLED, NOTHING = "pooled", "none"  # what may be frozen, beside a stage of one's choice
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,8 @@ class DetectConfig:
     stage: str | None = setting(
         None, "whose features are pooled; the last before the grid is last halved by default"
     )
-    freeze: str | None = setting(
-        None,
-        "the last stage that stays as it is, none for none; the one that is pooled by default",
+    freeze: str = setting(
+        POOLED, "the last stage that stays as it is; pooled is the one that is pooled, or none"
     )
     picture_size: int | None = setting(
         None,
