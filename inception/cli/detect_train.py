@@ -16,7 +16,7 @@ from inception.cli.output import (
     ThreadsOption,
     say,
 )
-from inception.cli.printing import Printing, clock, print_settings
+from inception.cli.printing import Printing, clock, moved_note, print_settings
 
 if TYPE_CHECKING:
     from inception.detection.run import DetectReports, DetectSummary
@@ -185,41 +185,20 @@ class _Printer(Printing):
 
     def started(self, start: DetectStart) -> None:
         """Prints what is about to be trained, and on what."""
-        from inception.data.listing import number
         from inception.data.loading import steps_per_epoch
 
-        self.folder, config, detector = start.folder, start.config, start.detector
+        self.folder, config = start.folder, start.config
         self.epochs = config.epochs
         per_epoch = steps_per_epoch(len(start.train), config.batch_size)
         self.steps = per_epoch * config.epochs
-        if not self.printing:
-            return
-        classes = ", ".join(detector.classes[:4]) + (", …" if len(detector.classes) > 4 else "")
-        seen = f"{detector.picture_size} px" if detector.mode == "fast" else "warped regions"
-        frozen = f"frozen up to {start.freeze}" if start.freeze else "nothing frozen"
-        self.line(
-            f"{detector.mode} on {detector.network.name} from {config.init}, {seen}, "
-            f"{detector.grid}x{detector.grid} of {detector.stage} a region, {frozen}"
-        )
-        self.line(
-            f"{number(len(detector.classes), 'class')} ({classes}); "
-            f"{len(start.train):,} pictures to learn from, {len(start.val):,} to validate on"
-        )
-        self.line(
-            f"{config.epochs} epochs of {per_epoch} steps, {config.batch_size} pictures of "
-            f"{config.regions} regions each, on {config.device}; run folder {start.folder}"
-        )
-        for note in (*start.train.notes, *start.val.notes):
-            self.line(note)
+        for line in (*_begun(start, per_epoch), *start.train.notes, *start.val.notes):
+            self.line(line)
         if start.resumed_at is not None:
             epoch, step = start.resumed_at
             ended = "it had ended already" if epoch >= config.epochs else ""
             self.line(ended or f"resumed at epoch {epoch + 1}, step {step}")
         if start.moved:
-            self.line(
-                f"moved: {', '.join(start.moved)}; from here on its weights may differ in their "
-                "last bits from those of a run that stayed"
-            )
+            self.line(moved_note(start.moved))
 
     def preparing(self, what: str, done: int, total: int) -> None:
         """Moves the bar of what is not training."""
@@ -249,3 +228,25 @@ class _Printer(Printing):
             "time": clock(row["seconds"]),
         }
         self.row(cells)
+
+
+def _begun(start: DetectStart, per_epoch: int) -> list[str]:
+    """What is trained, on what, and what a picture will cost."""
+    from inception.data.listing import number, some
+    from inception.detection.detector import FAST, detector_cost
+
+    config, detector = start.config, start.detector
+    seen = f"{detector.picture_size} px" if detector.mode == FAST else "warped regions"
+    frozen = f"frozen up to {start.freeze}" if start.freeze else "nothing frozen"
+    costs = detector_cost(detector, 1)
+    once = f"{costs.backbone / 1e9:.2f} G multiply-adds a picture, " * (detector.mode == FAST)
+    each = costs.head if detector.mode == FAST else costs.multiply_adds
+    return [
+        f"{detector.mode} on {detector.network.name} from {config.init}, {seen}, "
+        f"{detector.grid}x{detector.grid} of {detector.stage} a region, {frozen}",
+        f"{once}{each / 1e6:.0f} M a region; {costs.parameters:,} parameters",
+        f"{number(len(detector.classes), 'class')} ({some(detector.classes, 4)}); "
+        f"{len(start.train):,} pictures to learn from, {len(start.val):,} to validate on",
+        f"{config.epochs} epochs of {per_epoch} steps, {config.batch_size} pictures of "
+        f"{config.regions} regions each, on {config.device}; run folder {start.folder}",
+    ]

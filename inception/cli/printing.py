@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Self
 
 from inception.cli.output import console, give_up_output, progress, say
@@ -76,6 +76,14 @@ def print_settings(settings: Iterable[tuple[str, str, str]]) -> None:
     for name, values, about in settings:
         start, told = f"{name} ".ljust(INDENT), f"{values}: {about}"
         say(*textwrap.wrap(told, 100, initial_indent=start, subsequent_indent=" " * INDENT))
+
+
+def moved_note(settings: Sequence[str]) -> str:
+    """What a resumed run says of settings that differ from those of the machine it began on."""
+    return (
+        f"moved: {', '.join(settings)}; from here on its weights may differ in their last bits "
+        "from those of a run that stayed"
+    )
 
 
 def clock(seconds: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from inception.cli.printing import Printing, clock
+from inception.cli.printing import Printing, clock, moved_note
 from inception.errors import command
 
 if TYPE_CHECKING:
@@ -144,10 +144,7 @@ def _resumed(start: RunStart, epochs: int) -> list[str]:
             "are shared otherwise, which dropout, mixup and batch norm see"
         )
     if start.moved:
-        lines.append(
-            f"moved: {', '.join(start.moved)}; from here on its weights may differ in their last "
-            "bits from those of a run that stayed"
-        )
+        lines.append(moved_note(start.moved))
     return lines
 
 

@@ -276,8 +276,8 @@ def test_a_reader_that_has_had_enough_stops_the_run_as_ctrl_c_does(
     from inception.cli.run_printer import RunPrinter
 
     def closed(self: RunPrinter, row: dict[str, object], best: bool) -> None:
-        self.out.print = lambda *_, **__: (_ for _ in ()).throw(BrokenPipeError())  # type: ignore
-        self._print("a row")
+        self._out.print = lambda *_, **__: (_ for _ in ()).throw(BrokenPipeError())  # type: ignore
+        self.line("a row")
 
     monkeypatch.setattr(RunPrinter, "epoch", closed)
     done = run("train", str(colours), "--model", str(config.model), "--epochs", "2", "--threads",
