@@ -29,11 +29,10 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         InputError: the place cannot be written to.
     """
-    mark = f".{path.name}.{_machine()}-"
-    beside = path.with_name(f"{mark}{os.getpid()}-{secrets.token_hex(2)}.part")  # not to be guessed
+    beside = unfinished(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path.parent, mark)
+        _sweep(path)
         yield beside
         beside.chmod(0o666 & ~_umask())  # safetensors writes files that only their owner can read
         with beside.open("rb+") as written:
@@ -48,9 +47,19 @@ def replacing(path: Path) -> Iterator[Path]:
             beside.unlink()
 
 
-def _sweep(folder: Path, mark: str) -> None:
+def unfinished(path: Path) -> Path:
+    """A name beside ``path``, this process's own, that is swept once the process is gone."""
+    return path.with_name(f"{_mark(path)}{os.getpid()}-{secrets.token_hex(2)}.part")  # not guessed
+
+
+def _mark(path: Path) -> str:
+    return f".{path.name}.{_machine()}-"
+
+
+def _sweep(path: Path) -> None:
     """Removes what processes of this machine that were killed left beside a file."""
-    for left in folder.glob(f"{glob.escape(mark)}*.part"):
+    mark = _mark(path)
+    for left in path.parent.glob(f"{glob.escape(mark)}*.part"):
         import psutil  # seldom needed, and this file is imported by every command
 
         number = left.name.removeprefix(mark).split("-")[0]
@@ -67,6 +76,26 @@ def write_text(path: Path, text: str) -> None:
     """Writes ``text`` to ``path`` in one step; bytes of file names that are no UTF-8 stay so."""
     with replacing(path) as beside:
         beside.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
+
+
+def create_text(path: Path, text: str) -> None:
+    """Writes a file that is not there, whole or not at all: of several processes only one can.
+
+    Raises:
+        OSError: it cannot be written; ``FileExistsError`` where it is there.
+    """
+    _sweep(path)
+    beside = unfinished(path)
+    try:
+        beside.write_text(text, encoding="utf-8")
+        os.link(beside, path)
+    except OSError as error:
+        if isinstance(error, FileExistsError):
+            raise
+        with path.open("x", encoding="utf-8") as file:  # a file system without hard links
+            file.write(text)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def open_regular(path: Place) -> BinaryIO:

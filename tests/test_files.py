@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from inception.errors import InputError
-from inception.files import MOST_BYTES, cache_folder, read_bytes, replacing, write_text
+from inception.files import (
+    MOST_BYTES,
+    cache_folder,
+    create_text,
+    read_bytes,
+    replacing,
+    write_text,
+)
 
 
 def test_text_is_written_over_what_was_there(tmp_path: Path) -> None:
@@ -46,6 +53,23 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     path = tmp_path / "file" / "note.txt"
     with pytest.raises(InputError, match=f"cannot write {path}"):
         write_text(path, "text")
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["hard links", "no hard links"])
+def test_a_file_is_made_by_one_only(
+    links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("no links here")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "note.txt"
+    create_text(path, "first")
+    with pytest.raises(FileExistsError):
+        create_text(path, "second")
+    assert path.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot limit the size of a file")

@@ -113,7 +113,8 @@ def _searched(
 ) -> dict[str, dict[int, Proposed]]:
     """What each way of Selective Search proposes, by the name of the way."""
     from inception.cli.output import progress
-    from inception.detection.proposals import SelectiveSearch, search_set
+    from inception.detection.proposals import SelectiveSearch
+    from inception.detection.sources import Source
     from inception.machine import available_cores
 
     ways = [SelectiveSearch(mode, scale) for scale in superpixels]  # type: ignore[arg-type]  # says so itself
@@ -122,9 +123,8 @@ def _searched(
         for how in ways:
             name = f"Selective Search, {how.mode}, superpixels {how.superpixels}"
             task = bar.add_task(name, total=len(dataset))
-            found[name] = search_set(
+            found[name] = Source(how).propose_set(
                 dataset,
-                how,
                 processes=processes or available_cores(),
                 progress=partial(bar.advance, task),
             )
@@ -135,14 +135,11 @@ def _with_multibox(
     dataset: DetectionSet, found: dict[str, dict[int, Proposed]], learnt: Proposer
 ) -> dict[str, dict[int, Proposed]]:
     """What was found, MultiBox's boxes, and each of the former behind the latter."""
-    from inception.detection.proposals import Proposed, union
+    from inception.detection.sources import Source, joined
 
-    own = learnt.propose_set(dataset)
+    own = Source(None, learnt).propose_set(dataset)
     together = {
-        f"MultiBox and {name}": {
-            i: Proposed(union(own[i].boxes_xyxy, each.boxes_xyxy), own[i].seconds + each.seconds)
-            for i, each in proposed.items()
-        }
+        f"MultiBox and {name}": {i: joined(own[i], each) for i, each in proposed.items()}
         for name, proposed in found.items()
     }
     return {**found, f"MultiBox, {learnt.multibox.boxes} boxes": own, **together}

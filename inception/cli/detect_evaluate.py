@@ -41,6 +41,17 @@ ReportOption = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+SearchOption = Annotated[
+    str | None,
+    typer.Option(help="Selective Search's mode, fast, quality or none; as trained by default."),
+]
+MultiBoxOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Of `detect multibox`: its boxes come first; with --search none, alone.",
+    ),
+]
 RunEngineOption = Annotated[str, typer.Option(help="auto, torch or openvino.")]
 
 
@@ -55,6 +66,8 @@ def evaluate(
     ],
     split: SplitOption = None,
     limit: LimitOption = None,
+    search: SearchOption = None,
+    multibox: MultiBoxOption = None,
     engine: RunEngineOption = "auto",
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
@@ -76,7 +89,8 @@ def evaluate(
         task = bar.add_task("evaluating", total=None)
         told, dataset = evaluate_detectors(
             detectors, data,
-            split=split, limit=limit, engine=engine, device=device, threads=threads,
+            split=split, limit=limit, search=search, multibox=multibox, engine=engine,
+            device=device, threads=threads,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )  # fmt: skip
     write_json(told.to_json(), json)

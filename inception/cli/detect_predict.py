@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inception.cli.detect_evaluate import RunEngineOption
+from inception.cli.detect_evaluate import MultiBoxOption, RunEngineOption, SearchOption
 from inception.cli.grouped import OUTPUT
 from inception.cli.output import (
     DeviceOption,
@@ -66,6 +66,8 @@ def predict(
     min_score: ScoreOption = SHOWN,
     ensemble: WithOption = None,
     form: FormOption = "pictures",
+    search: SearchOption = None,
+    multibox: MultiBoxOption = None,
     engine: RunEngineOption = "auto",
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
@@ -86,6 +88,7 @@ def predict(
     check_paths(paths)
     predictor = DetectionPredictor(
         detector, *(ensemble or []),
+        search=search, multibox=multibox,
         engine=engine, device=device, threads=threads, least_score=min_score,
     )  # fmt: skip
     told: list[Detected] = []

@@ -14,7 +14,8 @@ from inception.detection.detections import Detections
 from inception.detection.engine import RegionEngine, found_in
 from inception.detection.metrics import measure
 from inception.detection.predictor import MOST, DetectionPredictor
-from inception.detection.proposals import Proposed, search_set
+from inception.detection.proposals import Proposed
+from inception.detection.sources import Source
 from inception.evaluation.counting import check_unreadable
 
 LEAST_SCORE = 0.01  # lower ones change an average precision by less than its noise
@@ -27,6 +28,7 @@ class DetectEvaluation:
     Attributes:
         detectors: their modes.
         metrics: ``map50``, ``map``, ``per_class`` and more (``detection.metrics``).
+        proposed_by: what.
         proposals: regions of a picture, the mean.
         seconds: of the networks and what is around them; ``proposal_seconds``, what finding the
             regions took, then, where they were kept.
@@ -39,6 +41,7 @@ class DetectEvaluation:
     images: int
     unreadable: tuple[tuple[str, str], ...]
     metrics: Mapping[str, Any]
+    proposed_by: str
     proposals: float
     seconds: float
     proposal_seconds: float
@@ -53,6 +56,7 @@ class DetectEvaluation:
             "images": self.images,
             "unreadable": [path for path, _ in self.unreadable],
             **self.metrics,
+            "proposed_by": self.proposed_by,
             "proposals_per_picture": self.proposals,
             "seconds": self.seconds,
             "proposal_seconds": self.proposal_seconds,
@@ -66,6 +70,8 @@ def evaluate(
     *,
     split: str | None = None,
     limit: int | None = None,
+    search: str | None = None,
+    multibox: str | Path | None = None,
     engine: str = "auto",
     device: str = "auto",
     threads: int | None = None,
@@ -79,6 +85,8 @@ def evaluate(
         data: a Pascal VOC folder or COCO annotations.
         split: val, else test, else all by default.
         limit: the first pictures only.
+        search: Selective Search's mode, or ``none``, in place of the first detector's.
+        multibox: the file of a MultiBox whose boxes come before Selective Search's.
         engine: ``auto``, ``torch`` or ``openvino``.
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: by default as many as there are cores.
@@ -88,13 +96,21 @@ def evaluate(
     Raises:
         InputError: anything wrong with detectors or data, or too many unreadable pictures.
     """
-    made = DetectionPredictor(*detectors, engine=engine, device=device, threads=threads)
+    made = DetectionPredictor(
+        *detectors,
+        search=search,
+        multibox=multibox,
+        engine=engine,
+        device=device,
+        threads=threads,
+    )
     dataset = open_detection(data, split).with_classes(made.classes)
     if limit is not None:
         dataset = dataset.subset(range(min(limit, len(dataset))))
     told = evaluate_engines(
         made.engines,
         dataset,
+        made.source,
         threads=made.threads,
         max_unreadable=max_unreadable,
         progress=progress,
@@ -105,14 +121,15 @@ def evaluate(
 def evaluate_engines(
     engines: Sequence[RegionEngine],
     dataset: DetectionSet,
+    source: Source,
     *,
     threads: int,
     max_unreadable: float,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> DetectEvaluation:
-    """As ``evaluate``, of engines and a set whose classes are the detectors'."""
+    """As ``evaluate``, of engines, a set whose classes are the detectors', and what proposes."""
     first = engines[0].detector
-    regions = search_set(dataset, first.search, processes=threads)
+    regions = source.propose_set(dataset, processes=threads)
     found: dict[int, Detections] = {}
     unreadable, seconds = [], 0.0
     for index in range(len(dataset)):
@@ -126,12 +143,13 @@ def evaluate_engines(
         seconds += time.perf_counter() - began
         progress(index + 1, len(dataset))
     check_unreadable(len(unreadable), len(dataset), unreadable, max_unreadable)
-    return _concluded(engines, dataset, regions, found, tuple(unreadable), seconds)
+    return _concluded(engines, dataset, str(source), regions, found, tuple(unreadable), seconds)
 
 
 def _concluded(
     engines: Sequence[RegionEngine],
     dataset: DetectionSet,
+    proposed_by: str,
     regions: Mapping[int, Proposed],
     found: Mapping[int, Detections],
     unreadable: tuple[tuple[str, str], ...],
@@ -146,6 +164,7 @@ def _concluded(
         len(found),
         unreadable,
         measure(list(found.values()), objects, dataset.classes),
+        proposed_by,
         sum(min(len(each.boxes_xyxy), most) for each in regions.values()) / max(len(regions), 1),
         seconds,
         sum(each.seconds for each in regions.values()),

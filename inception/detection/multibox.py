@@ -7,7 +7,7 @@ unlike theirs is told in docs/detection.md.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Protocol
@@ -17,9 +17,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from inception.data.crops import FILTERS
-from inception.data.images import Picture, UnreadableImageError
+from inception.data.images import Picture
 from inception.detection.boxes import Boxes, clip, decode
-from inception.detection.datasets import DetectionSet
 from inception.detection.priors import GRID, pooling
 from inception.detection.proposals import Proposed
 from inception.errors import InputError, command, unknown
@@ -206,20 +205,6 @@ class Proposer:
         return Proposed(
             boxes[(boxes[:, 2:] > boxes[:, :2]).all(axis=1)], time.perf_counter() - started
         )
-
-    def propose_set(
-        self, dataset: DetectionSet, *, progress: Callable[[], object] = lambda: None
-    ) -> dict[int, Proposed]:
-        """The boxes of each picture of a set that can be read, by their numbers."""
-        found = {}
-        for index in range(len(dataset)):
-            try:
-                found[index] = self.propose(dataset.read(index))
-            except UnreadableImageError:
-                continue
-            finally:
-                progress()
-        return found
 
 
 def head(features: Floats, weights: Mapping[str, Floats]) -> Floats:

@@ -11,7 +11,7 @@ from typing import Any
 from inception.data.images import Picture, UnreadableImageError
 from inception.detection.detector_file import find_detector, read_detector
 from inception.detection.engine import create_region_engine, found_in
-from inception.detection.proposals import search
+from inception.detection.sources import create_source
 from inception.errors import InputError
 from inception.machine import available_cores
 from inception.pictures import Item, Pictures, is_one, named, read
@@ -56,18 +56,24 @@ class DetectionPredictor:
     Args:
         detectors: a run folder or file of a detector; several answer together, the mean of each
             region counting.
+        search: Selective Search's mode, ``fast``, ``quality`` or ``none``, in place of the first
+            detector's.
+        multibox: the file of a MultiBox whose boxes come before Selective Search's.
         engine: ``auto``, ``torch`` or ``openvino``.
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: by default as many as there are cores.
         least_score: objects below it are not told.
 
     Raises:
-        InputError: no such detector, engine or device, or detectors of other classes.
+        InputError: no such detector, engine, device or MultiBox, detectors of other classes, or
+            nothing that proposes regions.
     """
 
     def __init__(
         self,
         *detectors: str | Path,
+        search: str | None = None,
+        multibox: str | Path | None = None,
         engine: str = "auto",
         device: str = "auto",
         threads: int | None = None,
@@ -83,6 +89,9 @@ class DetectionPredictor:
             check_same_classes(first.classes, other.classes, str(detectors[0]), str(place))
         self.detectors, self.classes = tuple(infos), first.classes
         self.threads, self._least_score = threads or available_cores(), least_score
+        self.source = create_source(
+            first.search, mode=search, multibox=multibox, device=device, threads=threads
+        )
         self.engines = [
             create_region_engine(path, engine, device=device, threads=threads) for path in paths
         ]
@@ -109,7 +118,7 @@ class DetectionPredictor:
         waiting: deque[tuple[Item, Picture | UnreadableImageError]] = deque()
         shown = (p for p in _read(pictures, waiting) if not isinstance(p, UnreadableImageError))
         first = self.detectors[0]
-        for proposed in search(shown, first.search, processes=self.threads):
+        for proposed in self.source.propose(shown, processes=self.threads):
             yield from _unread(waiting)
             item, picture = waiting.popleft()
             if not isinstance(picture, UnreadableImageError):

@@ -12,19 +12,19 @@ import signal
 import time
 import zipfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from PIL import Image
 
-from inception.data.images import Picture, UnreadableImageError
+from inception.data.images import Picture
 from inception.detection.boxes import Boxes, Doubles, clip, iou, unique
 from inception.detection.datasets import DetectionSet, Objects
 from inception.errors import InputError, not_installed
@@ -37,6 +37,8 @@ WIDTH = 500  # px to which R-CNN brings pictures first
 MOST_HEIGHT = 2000  # px, of a picture that is far higher than wide
 SIGMA = 0.8  # of the blur before the first segmentation
 WAITING = 4  # pictures on their way, a process
+
+SearchMode: TypeAlias = Literal["fast", "quality"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class SelectiveSearch:
         least_px: regions with a shorter side are left out, in a picture ``WIDTH`` px wide.
     """
 
-    mode: Literal["fast", "quality"] = "fast"
+    mode: SearchMode = "fast"
     superpixels: Annotated[int, Range(1, 10_000)] = 150
     least_px: Annotated[int, Range(1, WIDTH)] = 20
 
@@ -100,37 +102,6 @@ def search(
                 yield _taken(how, *waiting.popleft())
         while waiting:
             yield _taken(how, *waiting.popleft())
-
-
-def search_set(
-    dataset: DetectionSet,
-    how: SelectiveSearch | None = None,
-    *,
-    processes: int = 1,
-    progress: Callable[[], object] = lambda: None,
-) -> dict[int, Proposed]:
-    """What is proposed for the pictures of a set that can be read, by their numbers.
-
-    Args:
-        dataset: its objects are not looked at.
-        how: the settings.
-        processes: see ``search``.
-        progress: called after each picture.
-    """
-    readable: list[int] = []
-
-    def pictures() -> Iterator[Picture]:
-        for index in range(len(dataset)):
-            with suppress(UnreadableImageError):
-                picture = dataset.read(index)
-                readable.append(index)
-                yield picture
-
-    found = []
-    for proposed in search(pictures(), how, processes=processes):
-        found.append(proposed)
-        progress()
-    return dict(zip(readable, found, strict=True))
 
 
 def check_installed() -> None:

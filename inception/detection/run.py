@@ -21,8 +21,8 @@ from inception.detection.engine import programs, region_engine
 from inception.detection.evaluate import DetectEvaluation, evaluate_engines
 from inception.detection.frozen import FrozenSet, frozen_set
 from inception.detection.learning import Learning, LearntPart
-from inception.detection.proposals import search_set
 from inception.detection.settings import DetectConfig
+from inception.detection.sources import Source
 from inception.detection.starting import DetectStart, begun, data_json, record_start, resumed
 from inception.detection.svm import fit_svms
 from inception.drawing import draw_curves
@@ -163,8 +163,8 @@ def _behind_frozen(
     start: DetectStart, name: str, data: DetectionSet, reports: DetectReports
 ) -> FrozenSet:
     detector, done = start.detector, itertools.count(1)
-    found_in = search_set(
-        data, detector.search,
+    found_in = Source(detector.search).propose_set(
+        data,
         processes=start.config.threads or 1,
         progress=lambda: reports.preparing(f"{name} regions", next(done), len(data)),
     )  # fmt: skip
@@ -230,7 +230,7 @@ def _finish(
         threads=config.threads,
     )
     evaluation = evaluate_engines(
-        [engine], start.val,
+        [engine], start.val, Source(detector.search),
         threads=config.threads or 1,
         max_unreadable=config.max_unreadable,
         progress=lambda done, total: reports.preparing("validation", done, total),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from inception.errors import InputError, command
+from inception.files import create_text, unfinished
 from inception.prediction import RUN_MODEL
 from inception.remote import place_of
 
@@ -82,8 +83,7 @@ def locked(folder: Path) -> Iterator[None]:
 def _take(lock: Path) -> None:
     for _ in range(2):
         try:
-            with lock.open("x", encoding="utf-8") as file:
-                file.write(json.dumps(this_process()))
+            create_text(lock, json.dumps(this_process()))  # one without its holder is nobody's
             return
         except FileExistsError:
             holder = _read(lock)
@@ -99,7 +99,7 @@ def _take(lock: Path) -> None:
 
 def _clear(lock: Path, holder: dict[str, Any]) -> None:
     """Moves a stale lock away; of several that found it stale one may have its own there by now."""
-    away = lock.with_name(f"{LOCK}.{os.getpid()}")
+    away = unfinished(lock)
     with suppress(FileNotFoundError):
         os.replace(lock, away)
         if _read(away) != holder:

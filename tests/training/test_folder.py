@@ -59,6 +59,30 @@ def test_what_a_dead_process_left_is_taken_over(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("call", ["os.link", "os.replace", "Path.write_text", "Path.unlink"])
+def test_killed_while_it_takes_the_lock_a_process_holds_up_nobody(
+    call: str, tmp_path: Path
+) -> None:
+    stale = {"process": 1, "host": platform.node(), "since": "then", "started": "0"}
+    (tmp_path / LOCK).write_text(json.dumps(stale))
+    code = f"""
+import os, sys
+from pathlib import Path
+from inception.training.folder import locked
+def die(*args, **_):
+    if {call!r} == "Path.write_text":
+        args[0].touch()
+    os._exit(9)
+{call} = die
+with locked(Path(sys.argv[1])): pass
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert done.returncode == 9
+    with locked(tmp_path):
+        assert json.loads((tmp_path / LOCK).read_text())["process"] == os.getpid()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_later_process_of_the_same_number_is_not_the_holder(tmp_path: Path) -> None:
     holder = {"process": os.getpid(), "host": platform.node(), "since": "then", "started": "1"}
     (tmp_path / LOCK).write_text(json.dumps(holder))
