@@ -21,6 +21,7 @@ from inception.models.kinds import (
 from inception.models.shapes import (
     Position,
     Shape,
+    Sides,
     TooSmallError,
     after,
     conv_groups,
@@ -77,7 +78,7 @@ class StageCost:
 
 @dataclass(frozen=True)
 class Cost:
-    """A network's cost for one square picture."""
+    """A network's cost for one picture."""
 
     name: str
     image: Shape
@@ -130,8 +131,10 @@ class TorchinfoCost:
         return self.input_bytes + self.forward_backward_bytes + self.parameter_bytes
 
 
-def cost(spec: Architecture, image_size: int | None = None) -> Cost:
-    """The cost of every layer for one square picture, by default of the network's own size.
+def cost(spec: Architecture, image_size: int | Sides | None = None) -> Cost:
+    """The cost of every layer for one picture: square, or ``(height, width)``.
+
+    By default of the network's own size. A signal is a picture 1 px high.
 
     Raises:
         InputError: the picture is too small; the message names the smallest size.
@@ -143,9 +146,10 @@ def cost(spec: Architecture, image_size: int | None = None) -> Cost:
         raise too_small(spec.name, size, smallest_size(spec)) from None
 
 
-def too_small(name: str, size: int, smallest: int) -> InputError:
+def too_small(name: str, size: int | Sides, smallest: int) -> InputError:
     """The error for pictures under a network's smallest size."""
-    return InputError(f"{name} needs pictures of at least {smallest} px a side; got {size}")
+    got = size if isinstance(size, int) else min(size)
+    return InputError(f"{name} needs pictures of at least {smallest} px a side; got {got}")
 
 
 def smallest_size(spec: Architecture) -> int:
@@ -170,8 +174,8 @@ def _takes(spec: Architecture, size: int) -> bool:
     return True
 
 
-def _cost(spec: Architecture, size: int) -> Cost:
-    image = Shape(spec.in_channels, size, size)
+def _cost(spec: Architecture, size: int | Sides) -> Cost:
+    image = Shape(spec.in_channels, *pair(size))
     stages, ends, position = [], {}, Position(image)
     for name, layers in [*spec.stages.items(), ("classifier", spec.classifier)]:
         stage = _stage(name, concrete(layers, spec.num_classes), position)

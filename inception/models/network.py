@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from inception.models.cost import Position, cost, smallest_size, too_small
+from inception.models.cost import Position, cost, smallest_size
 from inception.models.initialise import Weighted, draw_logits
 from inception.models.layers import MapsLayer, statistics_untouched
 from inception.models.spec import Spec, layers_to_json, pooling_of
@@ -22,7 +22,7 @@ class InceptionNet(nn.Module):
 
     Attributes:
         spec: the network as data.
-        smallest_size: side in pixels of the smallest picture it takes.
+        smallest_size: side in pixels of the smallest square picture it takes.
         checkpoint_activations: in training keep only what passes between stages and compute the
             rest again for the gradients: far less memory, a third more time.
     """
@@ -40,6 +40,7 @@ class InceptionNet(nn.Module):
         super().__init__()
         self.spec = spec
         self.smallest_size = smallest_size(spec)
+        self._taken: set[tuple[int, int]] = set()  # lower pictures that it takes all the same
         for name, stage in stages.items():
             self.add_module(name, stage)
         self.aux = nn.ModuleDict(aux)
@@ -144,10 +145,16 @@ class InceptionNet(nn.Module):
 
     def _stages(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
         if min(x.shape[2:]) < self.smallest_size:
-            raise too_small(self.spec.name, min(x.shape[2:]), self.smallest_size)
+            self._check_sides((x.shape[2], x.shape[3]))
         for name in self.spec.stages:
             x = self._stage(self.get_submodule(name), x)
             yield name, x
+
+    def _check_sides(self, sides: tuple[int, int]) -> None:
+        """Whether there is room for every window, as in a signal of 1 px for windows as high."""
+        if sides not in self._taken:
+            cost(self.spec, sides)
+            self._taken.add(sides)
 
     def _stage(self, stage: nn.Module, x: Tensor) -> Tensor:
         if not (self.checkpoint_activations and self.training and torch.is_grad_enabled()):

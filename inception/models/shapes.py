@@ -38,14 +38,19 @@ class Position:
 
     Attributes:
         receptive_field: side in pixels; the largest of the branches that meet there.
-        stride: pixels between neighbouring values.
+        strides: pixels between neighbouring values, down and across.
         flat: whether it is ``[N, features]``, no longer maps.
     """
 
     shape: Shape
     receptive_field: int = 1
-    stride: int = 1
+    strides: Sides = (1, 1)
     flat: bool = False
+
+    @property
+    def stride(self) -> int:
+        """The larger of both: a network for signals strides along one side alone."""
+        return max(self.strides)
 
 
 class TooSmallError(Exception):
@@ -232,11 +237,16 @@ def _pooled(layer: Pool, start: Position) -> Position:
     side = layer.grid or 1
     field = start.receptive_field
     if side == 1:
-        field += (max(h, w) - 1) * start.stride
+        field += _seen((h, w), start.strides)
     return replace(start, shape=Shape(c, side, side), receptive_field=field)
 
 
 def _moved(start: Position, channels: int, found: Windows) -> Position:
-    field = start.receptive_field + (max(found.kernel) - 1) * start.stride
-    shape = Shape(channels, *found.sides)
-    return Position(shape, field, start.stride * found.strides[0])
+    field = start.receptive_field + _seen(found.kernel, start.strides)
+    strides = (start.strides[0] * found.strides[0], start.strides[1] * found.strides[1])
+    return Position(Shape(channels, *found.sides), field, strides)
+
+
+def _seen(kernel: Sides, strides: Sides) -> int:
+    """Pixels that a window sees beside those that its first value does, on its longer side."""
+    return max((k - 1) * s for k, s in zip(kernel, strides, strict=True))

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from inception.errors import InputError, unknown
 from inception.models.cost import cost
+from inception.models.shapes import pair
 from inception.models.spec import (
     CLASSES,
     Conv,
@@ -150,6 +151,34 @@ def wider(spec: Spec, factor: float) -> Spec:
     cost(changed)
     line = f"convolutions {factor:g} times as wide, to multiples of {CHANNELS}"
     return replace(changed, departures=(*spec.departures, line))
+
+
+def for_signals(spec: Spec, channels: int) -> Spec:
+    """Every window 1 px high: a network for signals, which are pictures 1 px high.
+
+    What slides in both directions slides along the time alone; heads, made for a grid, are left
+    out. Signals come standardised: the preprocessing leaves them as they are.
+    """
+
+    def change(layer: Layer) -> Layers:
+        if not isinstance(layer, Conv | Pool) or layer.kernel is None:
+            return layer
+        padding = layer.padding
+        if not isinstance(padding, str):
+            padding = (0, pair(padding)[1])
+        kernel, stride = (1, pair(layer.kernel)[1]), (1, pair(layer.stride)[1])
+        return replace(layer, kernel=kernel, stride=stride, padding=padding)
+
+    pixels = spec.preprocessing.for_channels(channels)
+    plain = replace(pixels, mean=(0.0,) * channels, std=(1.0,) * channels)
+    changed = map_spec(replace(spec, aux={}), change)
+    line = "windows 1 px high, for signals"
+    return replace(
+        changed,
+        in_channels=channels,
+        preprocessing=plain,
+        departures=(*spec.departures, line),
+    )
 
 
 def batch_normed(spec: Spec, norm: Norm) -> Spec:

@@ -52,18 +52,24 @@ class Budget:
 
 
 class Pricing:
-    """Tells prices; latency by ``latency_ms``, where given."""
+    """Tells prices; latency by ``latency_ms``, where given.
 
-    def __init__(self, latency_ms: Callable[[Spec], float] | None = None) -> None:
-        self.latency_ms = latency_ms
+    ``height`` is that of the pictures, 1 for signals, where they are not square.
+    """
+
+    def __init__(
+        self, latency_ms: Callable[[Spec], float] | None = None, *, height: int | None = None
+    ) -> None:
+        self.latency_ms, self.height = latency_ms, height
 
     def of(self, spec: Spec) -> Price:
         """The price of a network at its own picture size, heads left out."""
-        counted = cost(spec)
+        size = (self.height or spec.image_size, spec.image_size)
+        counted = cost(spec, size)
         return Price(
             counted.multiply_adds,
             counted.parameters,
-            peak_activations(spec) / 1e6,
+            peak_activations(spec, size) / 1e6,
             None if self.latency_ms is None else self.latency_ms(spec),
         )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from inception.models.cost import Position, Shape, end
+from inception.models.shapes import Sides, pair
 from inception.models.spec import Branches, Dropout, Flatten, Layers, Residual, Spec, concrete
 
 BYTES = 4  # of a float32
@@ -20,15 +21,14 @@ class Made(NamedTuple):
     of: tuple[int, ...]
 
 
-def peak_activations(spec: Spec, image_size: int | None = None) -> int:
+def peak_activations(spec: Spec, image_size: int | Sides | None = None) -> int:
     """Bytes that the values of one picture take at most at once in inference, in float32.
 
     A value lives from the layer that gives it to the last one that needs it; branches are
     computed one after the other, then copied together. Weights and what a layer needs for itself
     are not counted, nor are auxiliary heads.
     """
-    size = image_size or spec.image_size
-    start = Position(Shape(spec.in_channels, size, size))
+    start = Position(Shape(spec.in_channels, *pair(image_size or spec.image_size)))
     layers = concrete({**spec.stages, "classifier": spec.classifier}, spec.num_classes)
     made = [Made(math.prod(start.shape), ())]
     _run(layers, start, 0, made)

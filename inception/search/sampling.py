@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final, Protocol
 
@@ -16,6 +16,7 @@ from inception.search.space import (
     FIRST_STAGE,
     KERNELS,
     PLACES,
+    SIGNAL_KERNELS,
     STEMS,
     Genome,
     Kernel,
@@ -29,6 +30,7 @@ from inception.search.space import (
 
 GRID: Final = 8  # widths are multiples of it
 HALVINGS: Final = ("pool", "module")
+LYING: Final = {"3x3": "1x3", "5x5": "1x5", "3x3_3x3": "1x3_1x3"}  # of the houses' kernels
 
 
 class Draw(Protocol):
@@ -73,6 +75,8 @@ class Space:
         house: the network whose norm, heads, classifier and pixels all candidates have.
         modules: fewest and most in each stage, one that halves not counted.
         width: least and largest factor on all widths.
+        image_sizes: sides in px; of signals the length.
+        signal_channels: of signals; None for pictures.
     """
 
     house: str = "googlenet_bn"
@@ -83,6 +87,17 @@ class Space:
     pools: tuple[PoolKind, ...] = ("max", "average")
     width: tuple[float, float] = (0.25, 1.25)
     image_sizes: tuple[int, ...] = (64,)
+    signal_channels: int | None = None
+
+
+def signal_space(channels: int, length: int, **given: Any) -> Space:
+    """Networks for signals ``[N, channels, 1, length]``: the same modules, windows 1 px high."""
+    return replace(
+        Space(**given),
+        kernels=SIGNAL_KERNELS,
+        image_sizes=(length,),
+        signal_channels=channels,
+    )
 
 
 def draw(space: Space, by: Draw) -> Genome:
@@ -110,6 +125,7 @@ def draw(space: Space, by: Draw) -> Genome:
         tuple(stages),
         size,
         by.suggest_float("width", low, high, step=1 / 16),
+        space.signal_channels,
     )
 
 
@@ -179,6 +195,8 @@ def hand_made(space: Space) -> dict[str, Any]:
     """The parameters of the space's own house, where a search begins."""
     house = get_spec(space.house)
     told = parameters_of(encode(house))
+    if space.signal_channels is not None:  # the same table, its kernels lying
+        told |= {name: LYING[value] for name, value in told.items() if ".kernel" in name}
     return {**told, "image_size": space.image_sizes[0]}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from inception.errors import InputError
@@ -22,20 +23,26 @@ from inception.models.spec import (
     leaves,
     separable,
 )
-from inception.models.variants import wider
+from inception.models.variants import for_signals, wider
 
-Kernel: TypeAlias = Literal[
+PictureKernel: TypeAlias = Literal[
     "3x3", "5x5", "3x3_3x3", "1x3_3x1", "1x5_5x1", "1x7_7x1", "separable3x3", "separable5x5"
 ]
+SignalKernel: TypeAlias = Literal[
+    "1x3", "1x5", "1x9", "1x15", "1x3_1x3", "1x5_1x5", "separable1x5", "separable1x9"
+]
+Kernel: TypeAlias = PictureKernel | SignalKernel
 StemKind: TypeAlias = Literal["conv7", "conv7_separable", "conv3", "small"]
 PoolKind: TypeAlias = Literal["max", "average"]
 
-KERNELS: Final = get_args(Kernel)
+KERNELS: Final = get_args(PictureKernel)
+SIGNAL_KERNELS: Final = get_args(SignalKernel)
 STEMS: Final = get_args(StemKind)
 HOUSES: Final = ("googlenet_bn", "googlenet", "bn_inception", "googlenet_small")
 FIRST_STAGE: Final = 3  # the paper counts the stem's two
 PLACES: Final = "abcdefghijklmnopqrstuvwxyz"
-NAMES: Final = {"3x3_3x3": "conv3x3dbl"}  # as BN-Inception calls it; others are conv and the kernel
+# as BN-Inception calls it; others are conv and the kernel
+NAMES: Final = {"3x3_3x3": "conv3x3dbl", "1x3_1x3": "conv1x3dbl", "1x5_1x5": "conv1x5dbl"}
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,7 @@ class Genome:
     Attributes:
         house: the network whose norm, heads, classifier and pixels it has.
         width: factor on every convolution, to multiples of 8.
+        signal_channels: of a network for signals, whose windows are 1 px high; None for pictures.
     """
 
     house: str
@@ -92,6 +100,7 @@ class Genome:
     stages: tuple[tuple[Module, ...], ...]
     image_size: int
     width: float = 1.0
+    signal_channels: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The genome as JSON values."""
@@ -126,7 +135,8 @@ def decode(genome: Genome, num_classes: int | None = None, name: str = "found") 
         preprocessing=replace(house.preprocessing, size=genome.image_size),
         departures=(f"a point of the search's space, in the manner of {house.name}",),
     )
-    return wider(spec, genome.width)
+    channels = genome.signal_channels
+    return wider(spec if channels is None else for_signals(spec, channels), genome.width)
 
 
 def encode(spec: Spec) -> Genome:
@@ -141,11 +151,11 @@ def encode(spec: Spec) -> Genome:
         stem = dict(zip(("conv1", "reduce", "conv2"), widths, strict=True))
     except (KeyError, TypeError, ValueError, AttributeError):
         raise _outside(spec) from None
-    for house in HOUSES:
-        for kind in STEMS:
-            genome = Genome(house, Stem(kind, **stem), stages, spec.image_size)
-            if decode(genome, spec.num_classes).digest() == spec.digest():
-                return genome
+    size, channels = spec.image_size, spec.in_channels
+    for house, kind, signal in product(HOUSES, STEMS, (None, channels)):
+        genome = Genome(house, Stem(kind, **stem), stages, size, signal_channels=signal)
+        if decode(genome, spec.num_classes).digest() == spec.digest():
+            return genome
     raise _outside(spec)
 
 
@@ -173,7 +183,7 @@ def _spatial(branch: Spatial, stride: int, norm: Norm | None) -> Layers:
         conv = Conv(branch.width, kernels[0], stride, norm=norm)
         return reduce | {"conv": conv} if reduce else conv
     first, second = kernels
-    # each kernel strides along its own side, and a square one along both
+    # each kernel strides along its own side, and of two equal ones the second alone
     strides = [(1, stride), (stride, 1)] if first != second else [1, stride]
     across, down = strides if stride == 2 else (1, 1)
     return reduce | {
@@ -242,11 +252,11 @@ def _read_module(layers: Layers) -> Module:
         raise TypeError
     found: dict[str, Layers] = dict(layers.branches)
     conv1x1, pool = found.pop("conv1x1", None), leaves(found.pop("pool"))
-    kinds = {NAMES.get(kernel, f"conv{kernel}"): kernel for kernel in KERNELS}
+    kinds = {NAMES.get(k, f"conv{k}"): k for k in (*KERNELS, *SIGNAL_KERNELS)}
     spatial = tuple(
         _read_spatial(kinds[name.removesuffix("_2")], branch) for name, branch in found.items()
     )
-    halves = isinstance(pool[0], Pool) and pool[0].stride == 2
+    halves = isinstance(pool[0], Pool) and pool[0].stride in (2, (1, 2))
     kind: PoolKind = pool[0].kind if isinstance(pool[0], Pool) else "max"
     projected = _width(pool[1]) if len(pool) > 1 else 0
     return Module(_width(conv1x1) if conv1x1 else 0, spatial, kind, projected, halves)
