@@ -67,6 +67,25 @@ HalvingOption = Annotated[
         rich_help_panel=LEARNING,
     ),
 ]
+FilterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--filter",
+        metavar="SCORE",
+        help="Train first what promises most untrained: activation-overlap, synflow, "
+        "gradient-norm, multiply-adds, parameters.",
+        rich_help_panel=LEARNING,
+    ),
+]
+FilterOfOption = Annotated[
+    int,
+    typer.Option(
+        min=8,
+        metavar="N",
+        help="With --filter: draws to score, the best eighth trained first.",
+        rich_help_panel=LEARNING,
+    ),
+]
 SeedOption = Annotated[
     int, typer.Option(min=0, help="Of everything random.", rich_help_panel=LEARNING)
 ]
@@ -91,6 +110,8 @@ def search(
     epochs: EpochsOption = 3,
     pictures: PicturesOption = 2000,
     halving: HalvingOption = True,
+    filter_: FilterOption = None,
+    filter_of: FilterOfOption = 64,
     set_: MoreSettingsOption = None,
     seed: SeedOption = 0,
     precision: PrecisionOption = "fp32",
@@ -122,6 +143,8 @@ def search(
         halving=halving,
         cost="multiply_adds" if budget_latency_ms is None else "latency_ms",
         seed=seed,
+        filter=filter_,  # type: ignore[arg-type]
+        filter_of=filter_of,
     )
     study = open_study(storage or str(folder / "study.journal"), plan)
     pricing = _pricing(budget_latency_ms, precision, task.config.threads, printing=printing)
@@ -142,6 +165,7 @@ def _work(
 ) -> int:
     """Takes trials, prints them, and writes what came out however it ends."""
     from inception.cli.search_printer import SearchPrinter, finish
+    from inception.search.filtering import filter_draws
     from inception.search.outcome import write_outcome
     from inception.search.study import candidates
     from inception.search.worker import Worker
@@ -155,6 +179,11 @@ def _work(
         )
         status = 0
         try:
+            printer.filtered(
+                filter_draws(
+                    study, plan, task, pricing, stopping=stopping, progress=printer.scoring
+                )
+            )
             worker.run(trials)
         except Interrupted:
             status = INTERRUPTED

@@ -44,6 +44,19 @@ class SearchPrinter(Printing):
         if known:
             self.line(f"going on: {known} of {self.trials} trials have ended")
 
+    def scoring(self, done: int, total: int) -> None:
+        """Moves the bar while draws are scored."""
+        self.move("scoring", done, total, f"{done} of {total} draws by {self.plan.filter}")
+
+    def filtered(self, kept: int) -> None:
+        """Prints how many draws are trained first, where some were scored."""
+        if kept:
+            self.line(
+                f"{self.plan.filter_of} draws scored by {self.plan.filter}: "
+                f"the best {kept} are trained first"
+            )
+        self.began_at = time.monotonic()
+
     def step(self, number: int, step: int, steps: int) -> None:
         """Moves the bar."""
         note = f"trial {number}, {self._left(step / max(steps, 1))}"

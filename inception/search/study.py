@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 SamplerName: TypeAlias = Literal["tpe", "random", "nsga2"]
 SAMPLERS: Final = get_args(SamplerName)
+ScoreName: TypeAlias = Literal[
+    "multiply-adds", "parameters", "gradient-norm", "synflow", "activation-overlap"
+]
+FILTERS: Final = get_args(ScoreName)
 NAME: Final = "modules"  # of the study in its storage
 
 
@@ -29,6 +33,7 @@ class Plan:
         data: digest-like words that name the pictures and how they are learned.
         halving: whether candidates that are behind are given up early.
         cost: what a front is drawn against, a part of the price.
+        filter: a zero-cost score by which the best of ``filter_of`` draws are trained first.
     """
 
     data: Mapping[str, Any]
@@ -38,6 +43,8 @@ class Plan:
     halving: bool = True
     cost: str = "multiply_adds"
     seed: int = 0
+    filter: ScoreName | None = None
+    filter_of: int = 64
 
     def to_json(self) -> dict[str, Any]:
         """The plan as JSON values."""
@@ -88,6 +95,8 @@ def open_study(storage: str, plan: Plan) -> optuna.Study:
     if plan.sampler not in SAMPLERS:
         raise unknown("sampler", plan.sampler, SAMPLERS)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    if plan.filter is not None and plan.filter not in FILTERS:
+        raise unknown("score", plan.filter, FILTERS)
     several = plan.sampler == "nsga2"
     study = optuna.create_study(
         storage=_storage(storage),
