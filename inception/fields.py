@@ -68,6 +68,8 @@ def fits(value: Any, hint: Any) -> bool:
         return isinstance(value, str) and value in args
     if origin is tuple:
         return isinstance(value, tuple) and _all_fit(value, args)
+    if origin is list:
+        return isinstance(value, list) and _all_fit(tuple(value), (*args, ...))
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
     if hint in (int, float):
@@ -91,8 +93,9 @@ def described(hint: Any) -> str:
         return " or ".join(dict.fromkeys(map(described, args)))
     if origin is Literal:
         return " or ".join(map(repr, args))
-    if origin is tuple:
-        return f"a {'list' if args[-1] is Ellipsis else 'pair'}, each {described(args[0])}"
+    if origin in (tuple, list):
+        pair = origin is tuple and args[-1] is not Ellipsis
+        return f"a {'pair' if pair else 'list'}, each {described(args[0])}"
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return "a mapping by names"
     if hint is NoneType:

@@ -85,9 +85,8 @@ def _beside(path: Place) -> TarIndex | None:
     except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError):
         return None
     offsets, sizes, headers = numbers
-    lengths = {*map(len, names), *map(len, numbers)}
-    whole = len(lengths) == 1 and all(column.ndim == 1 for column in numbers)
-    if not whole or ((offsets < HEADER) | (sizes < 0) | (offsets > size - sizes)).any():
+    shapes = {(len(column),) for column in names} | {column.shape for column in numbers}
+    if len(shapes) > 1 or ((offsets < HEADER) | (sizes < 0) | (offsets > size - sizes)).any():
         return None
     if ((headers < 0) | (headers >= 2**32)).any():
         return None

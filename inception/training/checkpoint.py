@@ -3,7 +3,7 @@
 import json
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from inception.errors import InputError
+from inception.fields import check_fields, fits
 from inception.files import replacing
 
 KEY = "inception_run"
@@ -84,8 +85,8 @@ def save_checkpoint(
         save_file(tensors, beside, metadata=metadata)
 
 
-def read_checkpoint(path: Path) -> tuple[State, dict[str, Any]]:
-    """How far the run was, and its settings.
+def read_checkpoint(path: Path, columns: Collection[str] = ()) -> tuple[State, dict[str, Any]]:
+    """How far the run was, and its settings; ``columns`` are in each of the rows.
 
     Raises:
         InputError: no such file, or not a checkpoint.
@@ -95,9 +96,34 @@ def read_checkpoint(path: Path) -> tuple[State, dict[str, Any]]:
     try:
         with safe_open(path, framework="numpy") as file:
             values = json.loads((file.metadata() or {})[KEY])
-        return State(**values["state"]), values["config"]
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        state, config = State(**values["state"]), values["config"]
+        _check_state(state, {"epoch", "seconds", *columns})
+        if not isinstance(config, dict):
+            raise TypeError("its settings are none")
+        return state, config
+    except RecursionError:
+        raise InputError(f"{path} is not a checkpoint of a run: nested too deep") from None
+    except (InputError, SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is not a checkpoint of a run ({error})") from error
+
+
+def _check_state(state: State, columns: Collection[str]) -> None:
+    """Raises ``InputError`` where a run cannot go on from the state."""
+    check_fields(state, "a checkpoint")
+    counts = ("epoch", "step", "pictures", "missed", "epochs_since_best")
+    if strange := [name for name in counts if getattr(state, name) < 0]:
+        raise InputError(f"{strange[0]} is below 0")
+    if len(state.rows) != state.epoch:
+        raise InputError(f"{len(state.rows)} rows of {state.epoch} epochs")
+    if not all(fits(total, float) for total in state.sums.values()):
+        raise InputError("its sums are no numbers")
+    if not all(isinstance(reason, str) for reason in state.unreadable.values()):
+        raise InputError("unreadable pictures without a reason")
+    for row in state.rows:
+        if missing := sorted(columns - row.keys()):
+            raise InputError(f"a row without {missing[0]}")
+        if not all(fits(value, float) for value in row.values()):
+            raise InputError("a row of what are no numbers")
 
 
 def load_checkpoint(
@@ -108,16 +134,24 @@ def load_checkpoint(
     Raises:
         InputError: they are another network's.
     """
-    tensors = load_file(path)
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is not a checkpoint of a run ({error})") from error
     for part, module in modules.items():
         try:
             module.load_state_dict(_below(tensors, part))
         except RuntimeError as error:
             raise InputError(f"{path} does not fit the run's network") from error
-    own = _below(tensors, "optimiser")
+    own, kinds = _below(tensors, "optimiser"), set[frozenset[str]]()
     for name, p in modules["network"].named_parameters():
         if values := _below(own, name):
+            if not all(_fits(value, p) for value in values.values()):
+                raise InputError(f"{path} does not fit the run's network")
             optimiser.state[p] = {key: _placed(value, p) for key, value in values.items()}
+            kinds.add(frozenset(values))
+    if len(kinds) > 1:
+        raise InputError(f"{path} lacks some of what its optimiser needs")
 
 
 def keep_checkpoint(last: Path, epoch: int, keep: int) -> None:
@@ -140,6 +174,11 @@ def _optimiser_state(
         for name, p in network.named_parameters()
         if p in optimiser.state
     }
+
+
+def _fits(value: Tensor, p: Tensor) -> bool:
+    """Whether it is a counter of steps, or as large as the parameter."""
+    return value.is_floating_point() and value.shape in ((), p.shape)
 
 
 def _placed(value: Tensor, p: Tensor) -> Tensor:

@@ -63,7 +63,7 @@ def resumed(
     train, val = opened.for_training(now.seed, now.held_fold)
     state = None
     if last.exists():
-        state, settings = read_checkpoint(last)
+        state, settings = read_checkpoint(last, ("top1_accuracy", "val_loss"))
         check_same(last, saved.config, TrainConfig.from_json(settings))
     init = find_model(now.init) if now.init and state is None else None
     teacher = find_teacher(now, train.classes, saved.spec.image_size)

@@ -179,6 +179,8 @@ LIES: dict[str, Any] = {
     "columns of two lengths": {"sizes": [1]},
     "an offset outside": {"offsets": [2**62] * 20},
     "an offset that is none": {"offsets": [-5] * 20},
+    "no list of sizes": {"sizes": 7},
+    "lists of sizes": {"sizes": [[1]] * 20},
     "no whole numbers": {"sizes": ["x"] * 20},
     "beyond 64 bits": {"sizes": [2**70] * 20},
     "nested": {"sizes": [[1]] * 20},

@@ -1,82 +1,26 @@
-"""What is fuzzed: files of every kind we open, and what opens them. VOC and COCO have no reader."""
+"""What is fuzzed: files of every kind we open, and what opens them."""
 
 from __future__ import annotations
 
 import io
-import re
 import sys
 import tarfile
-import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from boxes_fuzzed import BOXES
+from damage import Target, damaged_json
 from PIL import Image
+from runs_fuzzed import RUNS
 
 from inception.data.datasets import open_data
 from inception.data.images import UnreadableImageError, read_image
 from inception.data.packing import Packing, pack
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "weights" / "importers"))
-NUMBERS = (0, 1, 2, 127, 128, 255, 256, 65_535, 65_536, 2**31 - 1, 2**31, 2**32, 2**63, 2**64, -1)
-
-
-@dataclass(frozen=True)
-class Target:
-    """Files of one kind.
-
-    Attributes:
-        name: of the file, whose ending some readers look at.
-        whole: what is damaged.
-        read: opens it; must succeed or raise ``InputError``.
-    """
-
-    name: str
-    whole: Callable[[], bytes]
-    read: Callable[[Path], object]
-
-
-def damaged(data: bytes, random: np.random.Generator) -> bytes:
-    """One to four changes: bytes, written numbers, pieces cut out, doubled or moved."""
-    changed = bytearray(data)
-    for _ in range(random.integers(1, 5)):
-        reach = len(changed) if random.random() < 0.5 else min(len(changed), 400)
-        at, few = int(random.integers(max(reach, 1))), random.bytes(int(random.integers(1, 9)))
-        kind = random.integers(8)
-        if kind == 0:
-            del changed[at : at + int(random.integers(1, 1 + len(changed) // 4 + 1))]
-        elif kind == 1:
-            changed[at:at] = few
-        elif kind == 2:
-            changed[at : at + len(few)] = few
-        elif kind == 3:
-            changed[at:at] = changed[at : at + int(random.integers(1, 200))]
-        elif kind == 4 and (digits := list(re.finditer(rb"\d+", bytes(changed[:4000])))):
-            found = digits[int(random.integers(len(digits)))]
-            changed[found.start() : found.end()] = str(random.choice(NUMBERS)).encode()
-        elif kind == 5:
-            order = random.choice(["little", "big"])
-            changed[at : at + 4] = (int(random.choice(NUMBERS)) % 2**32).to_bytes(4, order)
-        elif at < len(changed):
-            changed[at] = random.choice([0, 1, 127, 128, 255, changed[at] ^ 1])
-    return sealed(bytes(changed)) if random.random() < 0.8 else bytes(changed)
-
-
-def sealed(data: bytes) -> bytes:
-    """A PNG's checksums made right again, for decoders look no further where one is wrong."""
-    if not data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return data
-    made, place = bytearray(data), 8
-    while place + 12 <= len(made):
-        end = place + 8 + int.from_bytes(made[place : place + 4], "big")
-        if end + 4 > len(made):
-            break
-        made[end : end + 4] = zlib.crc32(made[place + 4 : end]).to_bytes(4, "big")
-        place = end + 4
-    return bytes(made)
 
 
 def picture(kind: str, mode: str = "RGB", **options: object) -> Callable[[], bytes]:
@@ -139,41 +83,6 @@ def csv() -> bytes:
     return (
         b'path,label,split\na.jpg,cat,train\ne.jpg,dog,train\n"b,c.jpg",dog,val\nd.jpg,cat,test\n'
     )
-
-
-@cache
-def run_files() -> dict[str, bytes]:
-    """A model and a checkpoint, of one step of LeNet-5."""
-    from inception import TrainConfig, train
-
-    with TemporaryDirectory() as folder:
-        for label, colour in (("a", "red"), ("b", "blue")):
-            for split in ("train", "val"):
-                place = Path(folder) / "data" / split / label
-                place.mkdir(parents=True)
-                Image.new("RGB", (28, 28), colour).save(place / "0.png")
-        out = Path(folder) / "run"
-        config = TrainConfig(model="lenet5", steps=1, batch_size=2, threads=1)
-        train(Path(folder) / "data", config, out=out)
-        return {
-            name: (out / name).read_bytes() for name in ("model.safetensors", "last.safetensors")
-        }
-
-
-def read_model(path: Path) -> None:
-    """A model file as every engine takes it."""
-    from inception.runtime import create_engine
-    from inception.weights.model_file import load_model
-
-    load_model(path)
-    create_engine(path, "onnx", threads=1)
-
-
-def read_last(path: Path) -> None:
-    """A checkpoint's state."""
-    from inception.training.checkpoint import read_checkpoint
-
-    read_checkpoint(path)
 
 
 def read_foreign(path: Path) -> None:
@@ -242,11 +151,11 @@ TARGETS = (
     | {
         "tar-gnu": Target("all.tar", tar(tarfile.GNU_FORMAT), read_all),
         "tar-pax": Target("all.tar", tar(tarfile.PAX_FORMAT), read_all),
-        "tar-index": Target("all.json", lambda: packed()[".json"], read_beside),
+        "tar-index": Target("all.json", lambda: packed()[".json"], read_beside, damaged_json),
         "parquet": Target("all.parquet", parquet, read_all),
         "csv": Target("all.csv", csv, read_all),
-        "model": Target("a.safetensors", lambda: run_files()["model.safetensors"], read_model),
-        "checkpoint": Target("a.safetensors", lambda: run_files()["last.safetensors"], read_last),
     }
+    | RUNS
+    | BOXES
     | {name: Target(name, foreign(name), read_foreign) for name in FOREIGN}
 )

@@ -7,11 +7,13 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from command_line import fails, run
 from PIL import Image
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from inception.data.datasets import open_data
@@ -115,12 +117,57 @@ def test_another_network_or_another_run_s_checkpoint_is_refused(
 
 def test_a_checkpoint_whose_tensors_are_others_is_one_line(cut: Path) -> None:
     last = cut / "last.safetensors"
-    from safetensors import safe_open
-
     with safe_open(last, framework="pt") as file:
         metadata = file.metadata()
     tensors = load_file(last)
     save_file({n: t for n, t in tensors.items() if "conv" not in n}, last, metadata=metadata)
+    with pytest.raises(InputError, match=r"last.safetensors does not fit the run's network"):
+        train(None, resume=cut)
+
+
+def rewrite(
+    path: Path,
+    state: dict[str, Any] | None = None,
+    shapes: dict[str, tuple[int, ...]] | None = None,
+) -> None:
+    """Changes a checkpoint's state and tensors of its optimiser whose names end so."""
+    with safe_open(path, framework="pt") as file:
+        values = json.loads(file.metadata()["inception_run"])
+    tensors = load_file(path)
+    for name in tensors:
+        for end, shape in (shapes or {}).items():
+            if name.startswith("optimiser/") and name.endswith(end):
+                tensors[name] = torch.zeros(shape)
+    metadata = {"inception_run": json.dumps({**values, "state": values["state"] | (state or {})})}
+    save_file(tensors, path, metadata=metadata)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"epoch": "1"},
+        {"epoch": 3},
+        {"step": -1},
+        {"rows": 5},
+        {"rows": [{"epoch": 1}]},
+        {"sums": {"main": None}},
+        {"unreadable": {"a": 1}},
+        {"best_loss": "low"},
+        {"seconds": None},
+    ],
+    ids=str,
+)
+def test_a_state_that_no_run_was_in_is_one_line(state: dict[str, Any], cut: Path) -> None:
+    if state == {"rows": [{"epoch": 1}]}:
+        state = state | {"epoch": 1}
+    rewrite(cut / "last.safetensors", state)
+    with pytest.raises(InputError, match=r"last.safetensors is not a checkpoint of a run \("):
+        train(None, resume=cut)
+
+
+@pytest.mark.parametrize("end", ["conv.conv.weight/momentum_buffer", "momentum_buffer"])
+def test_an_optimiser_s_tensors_of_other_shapes_are_one_line(end: str, cut: Path) -> None:
+    rewrite(cut / "last.safetensors", shapes={end: (3,)})
     with pytest.raises(InputError, match=r"last.safetensors does not fit the run's network"):
         train(None, resume=cut)
 
