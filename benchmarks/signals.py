@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.stats import kendalltau, spearmanr
+from zero_cost import rank_table
 
 from inception.files import cache_folder
 from inception.models.build import build
@@ -39,7 +39,7 @@ from inception.search.sampling import Told, draw, hand_made, signal_space
 from inception.search.space import decode
 from inception.search.study import Candidate, Plan, candidates, open_study
 from inception.search.worker import Worker
-from inception.search.zero_cost import SCORES, score
+from inception.search.zero_cost import score
 
 WHEEL = "aeon-1.6.0-py3-none-any.whl"  # ships small sets of the UCR archive; its data alone is used
 BATCH, RATE, DECAY, SMOOTHING = 32, 3e-3, 1e-3, 0.1
@@ -234,17 +234,7 @@ class Bench:
         first = self.learning.x[:BATCH], self.learning.y[:BATCH]
         specs = [decode(c.genome, len(self.classes)) for c in found]
         accuracies = [c.accuracy or 0.0 for c in found]
-        least, most = 100 * min(accuracies), 100 * max(accuracies)
-        print(f"\n{len(found)} candidates, {least:.1f} to {most:.1f} %")
-        print(f"{'score':<20} {'Spearman':>8}  {'95 %, bootstrapped':>18}  {'Kendall':>7}")
-        rng = np.random.default_rng(0)
-        again = [rng.integers(len(found), size=len(found)) for _ in range(1000)]
-        for name in SCORES:
-            told = np.array([score(name, spec, *first) for spec in specs])
-            known = np.array(accuracies)
-            low, high = np.percentile([spearmanr(told[n], known[n])[0] for n in again], (2.5, 97.5))
-            spearman, kendall = spearmanr(told, known)[0], kendalltau(told, known)[0]
-            print(f"{name:<20} {spearman:>+8.2f}  {low:>+8.2f} to {high:>+.2f}  {kendall:>+7.2f}")
+        rank_table(accuracies, lambda name: [score(name, spec, *first) for spec in specs])
 
 
 def main() -> None:

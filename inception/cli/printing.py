@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import signal
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Self
 
 from inception.cli.output import console, give_up_output, progress, say
 
+STOPPING = "stopping, to save what there is"
 INDENT = 30  # of what a setting means, in ``--set help``
 
 
@@ -16,15 +18,26 @@ class Printing:
     """A bar on standard error that moves, and lines on standard output."""
 
     def __init__(self, printing: bool) -> None:
-        from rich.progress import BarColumn, TextColumn
+        from rich.progress import BarColumn, Task, TextColumn
+        from rich.text import Text
+
+        class Note(TextColumn):
+            """Says that it stops as soon as it was asked to, whatever is being done."""
+
+            def render(self, task: Task) -> Text:
+                return Text(STOPPING) if stopping() else super().render(task)
+
+        def stopping() -> bool:
+            return self.stopping()
 
         self.printing = printing
+        self.stopping: Callable[[], bool] = lambda: False  # whether it was asked to
         self._out = console()
         self._header_printed = False
         self._progress = progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
-            TextColumn("{task.percentage:>3.0f} %  {task.fields[note]}"),
+            Note("{task.percentage:>3.0f} %  {task.fields[note]}"),
             quiet=not printing,
         )
         self._task = self._progress.add_task("starting", total=None, note="")
@@ -45,7 +58,8 @@ class Printing:
         if not self.printing:
             return
         try:
-            self._out.print(text, style=style)
+            with self._aside():
+                self._out.print(text, style=style)
         except BrokenPipeError:
             give_up_output()
             signal.raise_signal(signal.SIGINT)
@@ -64,7 +78,21 @@ class Printing:
 
     def warning(self, text: str) -> None:
         """Tells of something that is done without."""
-        say(f"inception: {text}", err=True)
+        with self._aside():
+            say(f"inception: {text}", err=True)
+
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        """Takes the bar off the terminal meanwhile, which else would stand in the line printed."""
+        live = self._progress.live
+        shown = live.is_started
+        if shown:
+            live.stop()
+        try:
+            yield
+        finally:
+            if shown:
+                live.start(refresh=True)
 
 
 def _aligned(cells: Iterable[str], widths: Iterable[int]) -> str:

@@ -173,6 +173,7 @@ def _work(
     from inception.training.run import stop_signals
 
     with SearchPrinter(printing, trials, plan, study) as printer, stop_signals() as stopping:
+        printer.stopping = stopping
         printer.began(task)
         worker = Worker(
             study, plan, task, folder, pricing=pricing, stopping=stopping, told=printer.told()
@@ -258,7 +259,7 @@ def _pricing(
 
     if budget_ms is None:
         return Pricing()
-    from rich.progress import BarColumn, TextColumn
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
     from inception.cli.output import progress
     from inception.search.timing import layer_table
@@ -266,7 +267,8 @@ def _pricing(
     bar = progress(
         TextColumn("timing layers on this machine, once"),
         BarColumn(bar_width=24),
-        TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.percentage:>3.0f} %, left"),
+        TimeRemainingColumn(),
         quiet=not printing,
     )
     task = bar.add_task("", total=None)

@@ -28,7 +28,7 @@ class SearchPrinter(Printing):
         """What a worker tells."""
         from inception.search.worker import Told
 
-        return Told(self.step, self.ended, self.refused)
+        return Told(lambda number: self.step(number, 0, 1), self.step, self.ended, self.refused)
 
     def began(self, task: Task) -> None:
         """Prints what candidates are trained and judged on."""
@@ -79,9 +79,8 @@ class SearchPrinter(Printing):
         left = "" if len(over) >= self.trials else f"; {self._left(0)}"
         by_hand = ", made by hand" if candidate.hand_made else ""
         winner = best(over)
-        lead = (
-            "" if winner is None else f"; best {percent(winner.accuracy)} (trial {winner.number})"
-        )
+        lead = "" if winner is None else f"; best {percent(winner.accuracy)}, trial {winner.number}"
+        lead = "; the best so far" if winner == candidate else lead
         self.line(
             f"{len(over):>3}/{self.trials}  trial {candidate.number}: {what}, "
             f"{priced(candidate.price)}{by_hand}{lead}{left}"
@@ -199,8 +198,5 @@ def _print_beliefs(kept: list[Candidate], plan: Plan) -> None:
         "reduced to",
         "their multiply-adds",
     )
-    say(
-        "what the paper believes: kernels wider than 1x1 take a larger share with depth, and "
-        "reductions stand before them"
-    )
+    say("what the paper believes: wider kernels gain with depth, reductions before them")
     console().print(table(columns, rows))

@@ -59,7 +59,7 @@ def filter_draws(
             within = fitted(genome, plan.budget, pricing, classes)
             if within is not None:
                 spec = decode(within, classes)
-                found.append((_scored(plan.filter, spec, task, plan.seed), number, genome))
+                found.append((scored(plan.filter, spec, task, plan.seed), number, genome))
     found.sort(key=lambda each: (-each[0], each[1]))
     return _ask(study, [genome for *_, genome in found[: max(1, plan.filter_of // KEPT)]])
 
@@ -72,7 +72,7 @@ def _ask(study: optuna.Study, genomes: list[Genome]) -> int:
     return len(genomes)
 
 
-def _scored(name: ScoreName, spec: Spec, task: Task, seed: int) -> float:
+def scored(name: ScoreName, spec: Spec, task: Task, seed: int) -> float:
     """A network's score on the first pictures to learn from; one that is no number is the least."""
     plan, how = epoch_plan(len(task.train), SHOWN, seed, 0)[:1], TrainConfig().augmentation()
     size, threads = spec.image_size, task.config.threads or available_cores()

@@ -33,11 +33,13 @@ class Told:
     """What a worker tells while it goes; all optional.
 
     Attributes:
+        began: a trial's number.
         step: the trial's number, its steps done and in all.
         ended: a candidate that was trained, or given up half-way.
         refused: why a trial came to nothing.
     """
 
+    began: Callable[[int], None] = lambda number: None
     step: Callable[[int, int, int], None] = lambda number, step, steps: None
     ended: Callable[[Candidate], None] = lambda candidate: None
     refused: Callable[[int, str], None] = lambda number, why: None
@@ -121,6 +123,7 @@ class Worker:
 
     def _take(self, trial: optuna.Trial) -> None:
         self._live(trial)
+        self.told.began(trial.number)
         genome = draw(self.plan.space, trial)
         classes = len(self.task.train.classes)
         within = fitted(genome, self.plan.budget, self.pricing, classes)
