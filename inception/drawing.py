@@ -5,9 +5,7 @@ Imports matplotlib when it draws curves or writes.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from inception.data.crops import Box
 from inception.data.images import Picture
 from inception.files import replacing
+from inception.plotting import matplotlib, new_figure, plain, save_figure
 from inception.runtime.program import Floats
 from inception.text import shown
 
@@ -25,7 +24,6 @@ Doubles = npt.NDArray[np.float64]
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 FOR = ((40, 0, 110), (200, 30, 90), (255, 150, 20), (255, 250, 150))  # heat, from little to much
 AGAINST = ((0, 40, 110), (0, 90, 200), (0, 180, 255), (190, 250, 255))
@@ -33,16 +31,6 @@ COVERS = 0.75  # how much of the picture the most heat hides
 OUTSIDE = 0.45  # brightness of what the network did not see
 MOST_CLASSES = 30  # more names and numbers than that cannot be read in a matrix
 MOST_LETTERS = 40  # of a name beside an axis
-
-
-@contextmanager
-def plain() -> Iterator[None]:
-    """Matplotlib as it comes, whatever the user set: no TeX, and ``$5_and_$10`` is a name."""
-    from matplotlib import style
-
-    with style.context({"text.parse_math": False}, after_reset=True), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph ")  # a letter that the font lacks
-        yield
 
 
 @plain()
@@ -59,15 +47,25 @@ def draw_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:
     losses.set(xlabel="epoch", ylabel="loss", ylim=(0, None), title="loss")
     names = {"top1_accuracy": "top-1", "top5_accuracy": "top-5", "region_accuracy": "regions"}
     for column, label in names.items():
-        values = [100 * row[column] for row in rows if column in row]
+        known, values = _column(rows, column)
         if values and (column != "top5_accuracy" or min(values) < 100):
-            accuracies.plot(epochs, values, label=f"{label}, best {max(values):.1f} %", **whole)
-    accuracies.set(xlabel="epoch", ylabel="validation accuracy, %", title="accuracy")
+            label = f"validation, {label}, best {max(values):.1f} %"
+            accuracies.plot(known, values, label=label, **whole)
+    known, values = _column(rows, "train_accuracy")
+    if values:
+        accuracies.plot(known, values, "--", color="0.5", label="training, top-1", **whole)
+    accuracies.set(xlabel="epoch", ylabel="accuracy, %", title="accuracy")
     for axes in (losses, accuracies):
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
     save_figure(figure, path)
+
+
+def _column(rows: Sequence[dict[str, Any]], name: str) -> tuple[list[int], list[float]]:
+    """Epochs and percentages of a column that rows of an older program lack."""
+    known = [row for row in rows if name in row]
+    return [row["epoch"] for row in known], [100 * row[name] for row in known]
 
 
 @plain()
@@ -355,9 +353,7 @@ def captioned(picture: Picture, *lines: str) -> Picture:
 
 def text_font(size: int) -> ImageFont.FreeTypeFont:
     """Matplotlib's font: it has most of the alphabets that names of classes are written in."""
-    import matplotlib
-
-    return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
+    return ImageFont.truetype(f"{matplotlib().get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
 
 
 def save_png(picture: Picture, path: Path) -> None:
@@ -380,20 +376,7 @@ def _write_counts(
             axes.text(column, row, number, ha="center", va=side, color=colour, fontsize=7)
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """A figure of so many inches, made without pyplot, which would hold on to it."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
-
-
 def short(name: str) -> str:
     """A name from outside, on one line and not so long that nothing else has room."""
     line = shown(name)
     return line if len(line) <= MOST_LETTERS else line[: MOST_LETTERS - 1] + "…"
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    """Writes a figure as a PNG, in one step."""
-    with replacing(path) as beside:
-        figure.savefig(beside, dpi=110, format="png")

@@ -16,6 +16,7 @@ ROWS = [  # DESIGN §1: a part may import the rows above it and what stands to i
     ["models", "data"],
     ["weights", "runtime"],
     [
+        "plotting",
         "drawing",
         "diagram",
         "pictures",

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from inception.detection.metrics import Curve, every_point
-from inception.drawing import new_figure, plain, save_figure, short
+from inception.drawing import short
+from inception.plotting import new_figure, plain, save_figure
 
 MOST_LINES = 10  # of classes
 

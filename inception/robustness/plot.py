@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from inception.drawing import plain
-from inception.files import replacing
+from inception.plotting import new_figure, plain, save_figure
 from inception.robustness.corrupted import Corrupted
 from inception.robustness.corruptions import STRENGTHS
 from inception.text import shown
@@ -14,9 +13,7 @@ from inception.text import shown
 @plain()
 def draw_corruptions(told: Corrupted, path: Path) -> None:
     """Top-1 against strength, a line a corruption, the pictures as they are at 0, as a PNG."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 4.2), layout="constrained")
+    figure = new_figure(6, 4.2)
     axes = figure.subplots()
     clean = 100 * told.clean.top1_accuracy
     for number, (kind, strengths) in enumerate(told.changed.items()):
@@ -31,5 +28,4 @@ def draw_corruptions(told: Corrupted, path: Path) -> None:
     )
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
-    with replacing(path) as beside:
-        figure.savefig(beside, dpi=110, format="png")
+    save_figure(figure, path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from inception.files import replacing
+from inception.plotting import new_figure, plain, save_figure
 
 Point = tuple[float, float]  # cost, accuracy from 0 to 1
 UNITS = {"multiply adds": (1e6, "million multiply-adds"), "parameters": (1e6, "million parameters")}
@@ -23,12 +23,9 @@ def plot_front(
         path: the file.
         cost: what the costs are, a part of the price in words.
     """
-    from matplotlib import style
-    from matplotlib.figure import Figure
-
     unit, label = UNITS[cost]
-    with style.context({}, after_reset=True):
-        figure = Figure(figsize=(7, 4.4), layout="constrained")
+    with plain():
+        figure = new_figure(7, 4.4)
         axes = figure.subplots()
         for hand_made, marker, name in ((False, "o", "drawn"), (True, "D", "made by hand")):
             points = [(c / unit, 100 * a) for c, a, by_hand in found if by_hand == hand_made]
@@ -42,5 +39,4 @@ def plot_front(
         axes.set(xlabel=label, ylabel="validation top-1, %")
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
-        with replacing(path) as beside:
-            figure.savefig(beside, format="png", dpi=120)
+        save_figure(figure, path)
