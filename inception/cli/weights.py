@@ -55,6 +55,7 @@ def convert(
 
     Every tensor is in its place, or nothing is written.
     """
+    from inception.data.classes import read_classes
     from inception.errors import InputError, unknown
     from inception.weights.importers.convert import convert as convert_file
     from inception.weights.model_file import save_model
@@ -63,7 +64,10 @@ def convert(
         raise unknown("choice for --background", background, ("drop", "keep"))
     if out.suffix != ".safetensors":
         raise InputError(f"a model is a .safetensors file; got {out}")
-    names = None if classes is None else _lines(classes)
+    try:
+        names = None if classes is None else list(read_classes(classes).names)
+    except InputError as error:
+        raise InputError(f"cannot read class names from {error}") from error
     converted = convert_file(
         source,
         model=model,
@@ -73,16 +77,6 @@ def convert(
     )
     save_model(out, converted.weights, converted.info, half=half)
     _print(converted, out)
-
-
-def _lines(path: Path) -> list[str]:
-    from inception.errors import InputError
-
-    try:
-        return path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise InputError(f"cannot read class names from {path}: {why}") from error
 
 
 def _print(converted: Converted, out: Path) -> None:

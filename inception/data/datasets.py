@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from inception.data.classes import Listed, read_classes
 from inception.data.dataset import Data, Dataset, several
 from inception.data.layout import folders_mean
 from inception.data.listing import Listing, list_folder, number
@@ -18,7 +19,6 @@ from inception.data.splits import split_of_shard
 from inception.data.tables import read_table, whole
 from inception.data.tars import TarSource, check_not_compressed, without_common_folder
 from inception.errors import InputError
-from inception.files import read_text
 from inception.remote import Place, Remote, is_remote, place_of
 
 __all__ = ["Data", "Dataset", "open_data"]
@@ -93,7 +93,7 @@ def _tar_folders(place: Place, source: TarSource) -> dict[str, _Labelled]:
     loose = next((i for i, name in enumerate(names) if "/" not in name), None)
     if loose is not None:
         raise InputError(f"{source.path(loose)} has no label: key.cls is missing beside it")
-    layout = folders_mean(place, names, classes=_listed_classes(place) or ())
+    layout = folders_mean(place, names, classes=_classes_among(place, names))
     return {
         split: _Labelled(source, [layout.labels[row] for row in rows], rows)
         for split, rows in layout.rows.items()
@@ -132,7 +132,7 @@ def _folders(place: Place) -> Data:
     if not listing.keys:
         there = f" ({'; '.join(told)})" if told else ""
         raise InputError(f"no pictures in {place}; wanted: {place}/<class>/<picture>.jpg{there}")
-    named = _listed_classes(place) or ()
+    named = _classes_among(place, listing.keys)
     layout = folders_mean(place, listing.keys, classes=named, empty=listing.empty)
     source = FolderSource(place, listing.keys)
     splits = {
@@ -165,23 +165,29 @@ def _data(place: Place, splits: Mapping[str, _Labelled]) -> Data:
     if empty := [name for name, split in splits.items() if not split.labels]:
         split = "" if empty[0] == "all" else f", split {empty[0]}"
         raise InputError(f"no pictures in {place}{split}")
-    listed = _listed_classes(place)
-    classes = listed or _class_names(place, splits)
+    labels = {str(label) for split in splits.values() for label in split.labels}
+    listed = _listed_classes(place, labels)
+    classes = listed.names if listed else _class_names(place, splits)
     return Data(
         place, classes, {n: _dataset(n, s, classes, place, listed) for n, s in splits.items()}
     )
 
 
-def _listed_classes(place: Place) -> tuple[str, ...] | None:
-    """The names in ``classes.txt``, in order, where there is one."""
+def _classes_among(place: Place, keys: Sequence[str]) -> tuple[str, ...]:
+    """What ``classes.txt`` lists, where folders of those paths are called so; else nothing."""
+    listed = _listed_classes(place, {part for key in keys for part in key.split("/")[:2]})
+    return listed.names if listed else ()
+
+
+def _listed_classes(place: Place, used: Container[str]) -> Listed | None:
+    """What ``classes.txt`` lists, where there is one."""
     file = (place if place.is_dir() else place.parent) / "classes.txt"
     if not file.exists():
         return None
-    names = tuple(line.strip() for line in read_text(file).splitlines() if line.strip())
-    if len(set(names)) < len(names):
-        twice = next(name for name, count in Counter(names).items() if count > 1)
-        raise InputError(f"{file} lists {twice!r} twice; wanted: each class once, a line each")
-    return names
+    listed = read_classes(file, used)
+    if twice := [name for name, count in Counter(listed.names).items() if count > 1]:
+        raise InputError(f"{file} lists {twice[0]!r} twice; wanted: each class once, a line each")
+    return listed if listed.names else None
 
 
 def _class_names(place: Place, splits: Mapping[str, _Labelled]) -> tuple[str, ...]:
@@ -204,15 +210,16 @@ def _dataset(
     split: _Labelled,
     classes: tuple[str, ...],
     place: Place,
-    listed: tuple[str, ...] | None,
+    listed: Listed | None,
 ) -> Dataset:
     places = {class_name: i for i, class_name in enumerate(classes)}
+    first = listed.first if listed and not split.classes else 0
 
     def index(label: str | int) -> int:
-        if isinstance(label, int) or label in places:
-            return label if isinstance(label, int) else places[label]
-        position = whole(label) if listed else None  # in classes.txt
-        return -1 if position is None else position
+        if label in places:
+            return places[str(label)]
+        number = label if isinstance(label, int) else whole(label) if listed else None
+        return -1 if number is None else number - first
 
     labels = [index(label) for label in split.labels]
     wrong = next((i for i, label in enumerate(labels) if not 0 <= label < len(classes)), None)

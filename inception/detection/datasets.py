@@ -10,16 +10,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from inception.data.classes import read_classes
 from inception.data.dataset import content_hash
 from inception.data.images import Picture, UnreadableImageError, image_size, read_image
 from inception.data.listing import number, some
-from inception.data.loading import ordered_map
+from inception.data.ordered import ordered_map
 from inception.detection.annotated import Annotated, Found
 from inception.detection.boxes import Boxes, Indices, area, clip
 from inception.detection.coco import is_coco, read_coco
 from inception.detection.voc import is_voc, read_voc
 from inception.errors import InputError, unknown
-from inception.files import read_bytes, read_text
+from inception.files import read_bytes
 from inception.machine import available_cores
 
 HELD_OUT = 10  # one picture of so many, where no split is named
@@ -225,7 +226,7 @@ def classes_of(place: Path, found: Mapping[str, Found]) -> tuple[str, ...]:
     """``classes.txt``, else COCO's order, else sorted: of all splits, so that they agree."""
     file = (place if place.is_dir() else place.parent) / "classes.txt"
     if file.exists() and not any(split.classes for split in found.values()):
-        return tuple(dict.fromkeys(filter(None, map(str.strip, read_text(file).splitlines()))))
+        return tuple(dict.fromkeys(read_classes(file, _present(found)).names))
     ordered = sorted(found, key=lambda name: (*FOR_EVALUATION[::-1], name).index(name))
     listed = dict.fromkeys(name for split in ordered for name in found[split].classes)
     return tuple(listed) or tuple(sorted(_present(found)))
