@@ -95,5 +95,10 @@ def csv_value(cell: str) -> str:
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as CSV under a line with their columns' names; nothing where there are none."""
-    return "".join(csv_line(cells) for cells in [*rows[:1], *(row.values() for row in rows)])
+    """Rows as CSV under a line with their columns' names; nothing where there are none.
+
+    A column that only some of them have is empty in the others.
+    """
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    lines = [[row.get(name, "") for name in columns] for row in rows]
+    return "".join(csv_line(cells) for cells in [columns, *lines] if cells)

@@ -57,6 +57,11 @@ def test_a_cell_is_no_formula_and_comes_back(text: str) -> None:
     assert row["n"] == "-1"  # numbers stay numbers
 
 
+def test_columns_that_only_some_rows_have_are_empty_in_the_others() -> None:
+    assert csv_text([{"a": 1, "b": 2}, {"a": 3, "c": 4}]) == "a,b,c\n1,2,\n3,,4\n"
+    assert csv_text([]) == ""
+
+
 @pytest.mark.parametrize("text", ["'quoted", "", "a=1", "it's", "'"])
 def test_other_cells_stay_as_they_are(text: str) -> None:
     assert next(csv.reader([csv_line([text, 1])])) == [text, "1"] and csv_value(text) == text

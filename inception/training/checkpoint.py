@@ -18,6 +18,7 @@ from inception.fields import check_fields, fits
 from inception.files import replacing
 
 KEY = "inception_run"
+RIGHT = "/right"  # beside heads and their losses: how often the classifier is right
 
 
 @dataclass
@@ -28,6 +29,8 @@ class State:
         epoch: epochs finished, validation included.
         step: steps done in the current epoch.
         sums: of losses by head, weighted by pictures, in the current epoch.
+        right: of the classifier's answers in the current epoch; None where an older program began
+            it, and did not count.
         pictures: of the current epoch so far; ``seconds`` likewise, and those of them in which the
             network ``waited`` for pictures.
         rows: of ``metrics.csv``, one an epoch.
@@ -39,6 +42,7 @@ class State:
     epoch: int = 0
     step: int = 0
     sums: dict[str, float] = field(default_factory=dict)
+    right: float | None = 0.0
     pictures: int = 0
     missed: int = 0
     seconds: float = 0.0
@@ -58,9 +62,16 @@ class State:
         self.epochs_since_best = 0 if better else self.epochs_since_best + 1
         return better
 
+    def add(self, name: str, value: float) -> None:
+        """Adds to this epoch's sum of a head's loss, or to its answers that are ``RIGHT``."""
+        if name != RIGHT:
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        elif self.right is not None:
+            self.right += value
+
     def begin_epoch(self) -> None:
         """Goes on to the next epoch, its sums at nothing."""
-        self.epoch, self.step, self.sums = self.epoch + 1, 0, {}
+        self.epoch, self.step, self.sums, self.right = self.epoch + 1, 0, {}, 0.0
         self.pictures, self.missed, self.seconds, self.waited = 0, 0, 0.0, 0.0
 
 
@@ -96,7 +107,8 @@ def read_checkpoint(path: Path, columns: Collection[str] = ()) -> tuple[State, d
     try:
         with safe_open(path, framework="numpy") as file:
             values = json.loads((file.metadata() or {})[KEY])
-        state, config = State(**values["state"]), values["config"]
+        counted = {"right": None} if values["state"]["step"] else {}
+        state, config = State(**{**counted, **values["state"]}), values["config"]
         _check_state(state, {"epoch", "seconds", *columns})
         if not isinstance(config, dict):
             raise TypeError("its settings are none")

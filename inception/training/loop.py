@@ -22,7 +22,7 @@ from inception.evaluation.counting import check_unreadable
 from inception.evaluation.evaluate import Evaluation
 from inception.models.network import InceptionNet, Normalise
 from inception.training.adversary import adversarial
-from inception.training.checkpoint import State, load_checkpoint, save_checkpoint
+from inception.training.checkpoint import RIGHT, State, load_checkpoint, save_checkpoint
 from inception.training.config import TrainConfig
 from inception.training.folder import LAST
 from inception.training.group import Group, Interrupted
@@ -32,6 +32,8 @@ from inception.training.losses import (
     balancing_weights,
     check_finite,
     losses_by_head,
+    precise,
+    share_right,
     total_loss,
 )
 from inception.training.mixing import Mix, draw_mix, mixed
@@ -52,7 +54,7 @@ Losses = dict[str, torch.Tensor]  # by head
 
 @dataclass(frozen=True)
 class Unread:
-    """Losses of a step as they lie on the device, ``[heads]``, summed over its own pictures."""
+    """What a step tells as it lies on the device, ``[told]``, summed over its own pictures."""
 
     step: int
     sums: torch.Tensor
@@ -115,7 +117,7 @@ class Training:
         if config.balance == "weights":
             weights = balancing_weights(train.labels, len(train.classes))
             self.class_weights = weights.to(self.device)
-        self._heads = [MAIN, *network.spec.aux]
+        self._told = [MAIN, *network.spec.aux, RIGHT]
         self._unread: list[Unread] = []
         # what comes in blocks is larger than memory or far away, and is read ahead instead
         keep_mb = config.keep_decoded_mb or 0 if train.blocks is None else 0
@@ -256,9 +258,9 @@ class Training:
         self, batch: Batch, rows: np.ndarray[Any, Any], mix: Mix | None, total: int
     ) -> Losses:
         shown, answers = mixed(batch, rows, mix, self.network.spec.num_classes)
-        if self.teacher is not None:
-            answers = self.teacher.soften(shown, answers)
-        pictures, labels = (self._sent(torch.from_numpy(x)) for x in (shown, answers))
+        taught = answers if self.teacher is None else self.teacher.soften(shown, answers)
+        sent = (self._sent(torch.from_numpy(x)) for x in (shown, taught, answers))
+        pictures, labels, truth = sent
         pictures = adversarial(self.network, self.normalise, pictures, labels, self.config)
         with torch.autocast(self.device.type, torch.bfloat16, self.config.precision == "bf16"):
             logits, aux = self.network(self.normalise(pictures), aux=True)
@@ -268,7 +270,8 @@ class Training:
         )
         loss = total_loss(losses, self.config.aux_weight)
         torch.autograd.backward(loss * (len(rows) / total))
-        return {name: value.detach() for name, value in losses.items()}
+        told = losses | {RIGHT: share_right(logits, truth)}
+        return {name: value.detach() for name, value in told.items()}
 
     def _sent(self, values: torch.Tensor) -> torch.Tensor:
         """Values on the device; a GPU fetches them itself while the next ones are made."""
@@ -278,8 +281,8 @@ class Training:
     def _add_up(self, losses: Losses, total: int) -> None:
         """Keeps a step's losses, summed over pictures; reads them with those of some others."""
         none = precise(torch.zeros((), device=self.device))
-        heads = [losses.get(name, none) for name in self._heads]
-        self._unread.append(Unread(self.state.step, torch.stack(heads), total))
+        told = [losses.get(name, none) for name in self._told]
+        self._unread.append(Unread(self.state.step, torch.stack(told), total))
         if len(self._unread) >= STEPS_UNREAD[self.device.type]:
             self._read_losses()
 
@@ -293,9 +296,9 @@ class Training:
         for each, row in zip(unread, sums, strict=True):
             step = s.epoch * self.steps_per_epoch + each.step
             when = f"at step {step} (epoch {s.epoch + 1}, batch {each.step + 1})"
-            for name, value in zip(self._heads, row, strict=True):
+            for name, value in zip(self._told, row, strict=True):
                 check_finite(value / each.total, f"{name} loss", when, self.config)
-                s.sums[name] = s.sums.get(name, 0.0) + value
+                s.add(name, value)
 
     @torch.no_grad()
     def _exchange(self, weight: float) -> None:
@@ -348,6 +351,7 @@ class Training:
             "lr": self._last_rate(),
             "loss": sum(weights[n] * value for n, value in means.items()),
             **{f"loss_{name}": value for name, value in means.items()},
+            **({} if s.right is None else {"train_accuracy": s.right / max(s.pictures, 1)}),
             "val_loss": evaluation.loss,
             "top1_accuracy": evaluation.top1_accuracy,
             "top5_accuracy": evaluation.top5_accuracy,
@@ -381,11 +385,6 @@ class Training:
 
     def _modules(self) -> dict[str, torch.nn.Module]:
         return {"network": self.network, "averaged": self.averaged}
-
-
-def precise(value: torch.Tensor) -> torch.Tensor:
-    """In float64, which Apple's GPUs do not have: from there it comes to the CPU."""
-    return (value.cpu() if value.device.type == "mps" else value).double()
 
 
 def peak_memory_mb(device: torch.device) -> float:

@@ -44,6 +44,25 @@ def losses_by_head(
     }
 
 
+def share_right(logits: Tensor, labels: Tensor) -> Tensor:
+    """How often the likeliest class is the label, from 0 to 1.
+
+    Args:
+        logits: ``[N, classes]``.
+        labels: ``[N]`` class indices, or ``[N, classes]`` shares: of a picture that is mixed of
+            two, its likeliest class is right by the share that this class has.
+    """
+    best = logits.argmax(dim=1)
+    if labels.ndim == 1:
+        return (best == labels).float().mean()
+    return labels.gather(1, best[:, None]).mean()
+
+
+def precise(value: Tensor) -> Tensor:
+    """In float64, which Apple's GPUs do not have: from there it comes to the CPU."""
+    return (value.cpu() if value.device.type == "mps" else value).double()
+
+
 def balancing_weights(labels: npt.NDArray[np.int64], classes: int) -> Tensor:
     """``[classes]``: a class's share of the loss is that of any other; their mean over all is 1."""
     counts = np.bincount(labels, minlength=classes)

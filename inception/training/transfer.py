@@ -16,13 +16,19 @@ from inception.evaluation.counting import check_unreadable
 from inception.evaluation.evaluate import Evaluation
 from inception.evaluation.metrics import log_loss, top_k_accuracy
 from inception.models.network import InceptionNet
-from inception.training.checkpoint import State
+from inception.training.checkpoint import RIGHT, State
 from inception.training.config import TrainConfig
 from inception.training.feature_cache import Features, cached_features
 from inception.training.group import Group
 from inception.training.heads import is_cosine, level_rows
 from inception.training.loop import Reports, peak_memory_mb
-from inception.training.losses import MAIN, balancing_weights, check_finite, losses_by_head
+from inception.training.losses import (
+    MAIN,
+    balancing_weights,
+    check_finite,
+    losses_by_head,
+    share_right,
+)
 from inception.training.neighbours import fit_nearest
 from inception.training.optimisers import WeightAverage, create_optimiser, rate_at, set_rate
 from inception.training.records import RunStart
@@ -148,7 +154,8 @@ class ClassifierTraining:
             level_rows(self.head)
             level_rows(self.averaged)
         s = self.state
-        s.sums[MAIN] = s.sums.get(MAIN, 0.0) + float(loss.detach()) * len(rows)
+        s.add(MAIN, float(loss.detach()) * len(rows))
+        s.add(RIGHT, float(share_right(logits.detach(), labels)) * len(rows))
         s.pictures, s.step = s.pictures + len(rows), s.step + 1
 
     def _features(self, of: Features, rows: npt.NDArray[np.int64], view: int) -> Tensor:
@@ -169,6 +176,7 @@ class ClassifierTraining:
             "lr": rate_at(self.config, last, self.total_steps, self.steps_per_epoch),
             "loss": loss,
             f"loss_{MAIN}": loss,
+            "train_accuracy": (s.right or 0.0) / s.pictures,
             "val_loss": val_loss,
             "top1_accuracy": top_k_accuracy(scores, labels, k=1),
             "top5_accuracy": top_k_accuracy(scores, labels, k=5),
