@@ -31,6 +31,7 @@ from inception.evaluation.scores import (
     class_scores,
     precision_recall,
     roc,
+    row_shares,
     wilson,
 )
 from inception.preprocessing import Preprocessing
@@ -120,6 +121,7 @@ class Evaluation:
             **averaged(self.confusion),
             **({"binary": self.binary.to_json(self.classes)} if self.binary else {}),
             "confusion": self.confusion.tolist(),
+            "confusion_shares": row_shares(self.confusion),
             "images_per_second": self.images_per_second,
             "engine": self.engine,
         }

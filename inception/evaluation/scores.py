@@ -58,6 +58,11 @@ def class_scores(confusion: Labels) -> ClassScores:
         return ClassScores(right / put, right / true, 2 * right / (true + put))
 
 
+def row_shares(confusion: Labels) -> list[list[float] | None]:
+    """Each row of counts as shares of its sum, from 0 to 1; None for a class without pictures."""
+    return [[n / sum(row) for n in row] if any(row) else None for row in confusion.tolist()]
+
+
 def averaged(confusion: Labels) -> dict[str, dict[str, float]]:
     """Precision, recall and F1 over the classes, ``macro`` (alike) and ``weighted`` (by pictures).
 

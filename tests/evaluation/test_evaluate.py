@@ -127,6 +127,7 @@ def test_the_json_is_the_contract(model: Path, place: Path) -> None:
             "f1": pytest.approx((5 * 8 / 9 + 3 * 0.8) / 8),
         },
         "confusion": [[4, 0, 1], [0, 2, 1], [0, 0, 0]],
+        "confusion_shares": [[0.8, 0.0, 0.2], [0.0, 2 / 3, 1 / 3], None],
         "engine": "openvino",
     }
 
