@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from runpy import run_path
@@ -13,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from setting import DATA, ROOT, show
+from setting import DATA, ROOT, Own, arguments, show
 
 from inception.data.datasets import open_data
 from inception.fid.features import Extractor
@@ -23,22 +21,17 @@ from inception.weights.importers.convert import convert
 from inception.weights.model_file import save_model
 
 SIDES = ("real", "fake")
+OPTIONS = (
+    Own("--pictures", 100, "of each kind"),
+    Own("--side", 128, "of the pictures, in pixels"),
+    Own("--threads", None, "as many as there are cores by default"),
+)
 Clock = Callable[[], float]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pictures", type=int, default=100, help="of each kind")
-    parser.add_argument("--side", type=int, default=128, help="of the pictures, in pixels")
-    parser.add_argument("--threads", type=int, help="as many as there are cores by default")
-    parser.add_argument(
-        "--processor-time",
-        action="store_true",
-        help="time of all threads on the cores, where others use the machine too",
-    )
-    options = parser.parse_args()
-    threads = options.threads or available_cores()
-    clock = time.process_time if options.processor_time else time.perf_counter
+    options = arguments(__doc__, *OPTIONS)
+    threads, clock = options.threads or available_cores(), options.clock
     with TemporaryDirectory() as folder:
         places = [_pictures(Path(folder), n, options.pictures, options.side) for n in SIDES]
         # the tests' own, so that what is timed is what is known to be equal

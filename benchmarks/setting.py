@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,10 +29,30 @@ ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("INCEPTION_DATA", ROOT.parent / "shared" / "data"))
 
 
-def arguments(what: str | None, *, rounds: int, model: str | None = None) -> argparse.Namespace:
-    """The options of scripts that time; with ``model``, the default, also which network."""
+class Own(NamedTuple):
+    """A script's own option, a whole number."""
+
+    name: str
+    default: int | None
+    help: str
+
+
+def arguments(
+    what: str | None, *own: Own, rounds: int | None = None, model: str | None = None
+) -> argparse.Namespace:
+    """The options of scripts that time, with their ``clock``.
+
+    Args:
+        what: the script's docstring.
+        own: options that others do not have.
+        rounds: turns by default, where there are several.
+        model: the default network, where there is a choice.
+    """
     parser = argparse.ArgumentParser(description=what)
-    parser.add_argument("--rounds", type=int, default=rounds, help="turns of each")
+    for name, default, about in own:
+        parser.add_argument(name, type=int, default=default, help=about)
+    if rounds is not None:
+        parser.add_argument("--rounds", type=int, default=rounds, help="turns of each")
     if model:
         parser.add_argument("--model", default=model, help="an architecture, with fresh weights")
     parser.add_argument(
