@@ -17,7 +17,8 @@ from growth import make_shard
 from inception.data import tars
 from inception.data.blocks import MEMORY
 from inception.data.dataset import Dataset
-from inception.data.loading import epoch_plan, ordered_map
+from inception.data.loading import epoch_plan
+from inception.data.ordered import ordered_map
 from inception.data.parquet import ParquetSource
 from inception.data.sources import Source
 from inception.data.tars import TarSource

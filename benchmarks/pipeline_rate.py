@@ -13,7 +13,7 @@ from setting import arguments, fresh, int8, photographs, rates, show, squares
 from inception.benchmark.rounds import Run, Timing, interleave
 from inception.data.crops import views
 from inception.data.images import Picture, read_image
-from inception.data.loading import ordered_map
+from inception.data.ordered import ordered_map
 from inception.machine import available_cores
 from inception.models import MODELS
 from inception.runtime import Engine, create_engine

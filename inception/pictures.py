@@ -17,7 +17,6 @@ from PIL import Image
 from inception.data.images import Picture, UnreadableImageError, read_image
 from inception.data.sources import pictures_at
 from inception.data.tars import check_not_compressed
-from inception.downloads import fetch
 from inception.errors import InputError
 from inception.remote import Place, Remote, is_remote
 
@@ -168,6 +167,8 @@ def _checked(picture: Picture, name: str) -> Picture:
 
 
 def _fetched(address: str) -> bytes:
+    from inception.downloads import fetch  # and with it all that speaks to a network
+
     try:
         return fetch(address, most=MOST_BYTES)
     except InputError as error:

@@ -8,10 +8,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from inception.data.images import EXTENSIONS
 from inception.errors import InputError, command
 from inception.files import read_text
-from inception.models import MODELS
-from inception.weights.catalogue import CATALOGUE, pulled
 from inception.weights.description import is_exported
 
 if TYPE_CHECKING:
@@ -52,6 +51,9 @@ def find_model(name: str | Path) -> Path:
         return path
     if str(name) in SHIPPED_FILES:
         return SHIPPED_FILES[str(name)]
+    from inception.models import MODELS  # the tables of all networks and all published weights:
+    from inception.weights.catalogue import CATALOGUE, pulled  # a file needs neither
+
     if str(name) in CATALOGUE:
         return pulled(str(name))
     if str(name) in MODELS:
@@ -113,10 +115,15 @@ def check_same_classes(first: Sequence[str], second: Sequence[str], a: str, b: s
 
 def is_model(name: str | Path) -> bool:
     """Whether a command's argument is meant as a MODEL rather than as a picture."""
-    path = Path(name)
-    known = str(name) in (*MODELS, *CATALOGUE, *SHIPPED_FILES)
-    marks = (RUN_MODEL, RUN_CONFIG, ENSEMBLE)
-    return known or path.suffix in MODEL_FILES or any((path / mark).exists() for mark in marks)
+    path, marks = Path(name), (RUN_MODEL, RUN_CONFIG, ENSEMBLE)
+    if path.suffix in MODEL_FILES or str(name) in SHIPPED_FILES:
+        return True
+    if path.suffix.lower() in EXTENSIONS:  # no network is called so
+        return False
+    from inception.models import MODELS
+    from inception.weights.catalogue import CATALOGUE
+
+    return str(name) in (*MODELS, *CATALOGUE) or any((path / mark).exists() for mark in marks)
 
 
 def load(name: str | Path) -> Model:

@@ -7,23 +7,23 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from inception.data.crops import largest_resize
 from inception.data.images import UnreadableImageError
-from inception.embedding.embed import Embedder, Embeddings
 from inception.errors import InputError
-from inception.evaluation.evaluate import Evaluation, evaluate_members, identified
-from inception.evaluation.request import Request
 from inception.pictures import Item, Pictures, is_one, named, read
 from inception.prediction import check_same_classes, find_members, find_model
 from inception.preprocessing import Preprocessing
 from inception.runtime import Engine, Floats, create_engine
-from inception.runtime.early_exit import create_exit_engine
 from inception.runtime.pipeline import Member, Opinions, ask, check_finite
 from inception.weights.model_file import BACKBONE, read_info
+
+if TYPE_CHECKING:  # a second's tenth each, which only whoever asks for them need wait for
+    from inception.embedding.embed import Embedder, Embeddings
+    from inception.evaluation.evaluate import Evaluation
 
 SPARE = 2  # fast decoding leaves each side so many times what the network is shown
 
@@ -173,6 +173,9 @@ class Predictor:
         Raises:
             InputError: no such data or split, classes that differ, too many unreadable.
         """
+        from inception.evaluation.evaluate import evaluate_members, identified
+        from inception.evaluation.request import Request
+
         how = Request(split, limit, batch_size=self._batch_size, threads=self._threads)
         whole = how.whole(data, self.classes)
         some, names = whole.limited(limit), self._names
@@ -189,6 +192,8 @@ class Predictor:
         Raises:
             InputError: no such stage, no picture that could be read, or an ensemble.
         """
+        from inception.embedding.embed import Embedder
+
         if stage not in self._embedders:
             self._embedders[stage] = Embedder(
                 self._model, **self._asked, stage=stage, crops=self._crops,
@@ -215,4 +220,6 @@ def _exit_engine(
 ) -> Engine:
     if crops != 1:
         raise InputError(f"--exit-confidence is of one crop; leave out --crops {crops}")
+    from inception.runtime.early_exit import create_exit_engine
+
     return create_exit_engine(path, confidence, engine, device=device, threads=threads)

@@ -72,7 +72,7 @@ def proposals(
     quiet: QuietOption = False,
     json: JsonOption = None,
 ) -> int:
-    """Measures which objects the proposals hit, and how many boxes that takes.
+    """Measures which objects proposals hit, and with how many boxes.
 
     Exit status 1 where a picture cannot be read.
     """

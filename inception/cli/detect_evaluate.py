@@ -77,7 +77,7 @@ def evaluate(
     json: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Measures detectors on pictures with boxes; several answer together."""
+    """Measures detectors, alone or together, on pictures with boxes."""
     from inception.cli.output import progress, write_json
     from inception.detection.detections import coco_results
     from inception.detection.evaluate import evaluate as evaluate_detectors

@@ -59,7 +59,7 @@ def multibox(
     quiet: QuietOption = False,
     json: JsonOption = None,
 ) -> None:
-    """Trains a MultiBox: a network that proposes boxes, whatever is in them.
+    """Trains a MultiBox, a network that proposes boxes of anything.
 
     Minutes on a CPU. `detect proposals DATA --multibox FILE` measures it.
     """

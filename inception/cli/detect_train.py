@@ -107,7 +107,7 @@ def train(
     json: JsonOption = None,
     quiet: QuietOption = False,
 ) -> int:
-    """Trains a detector on pictures with boxes; Ctrl-C saves, --resume goes on."""
+    """Trains a detector on pictures with boxes; --resume goes on."""
     from inception.detection.settings import DetectConfig
     from inception.training.settings import settings_help
 

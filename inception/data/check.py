@@ -14,7 +14,7 @@ import numpy as np
 from inception.data.datasets import Data, Dataset
 from inception.data.images import UnreadableImageError, image_mode, read_image
 from inception.data.likeness import near_pairs, thumbnail
-from inception.data.loading import ordered_map
+from inception.data.ordered import ordered_map
 from inception.errors import InputError
 
 TINY_PX = 32  # a shorter side holds little to learn from

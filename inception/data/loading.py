@@ -6,12 +6,9 @@ What a batch holds depends on seed, epoch and index alone, never on the number o
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,27 +17,8 @@ from inception.data.blocks import Blocks, shuffled
 from inception.data.dataset import Dataset
 from inception.data.decoded import DecodedPictures
 from inception.data.images import Picture, UnreadableImageError
+from inception.data.ordered import ordered_map
 from inception.data.transforms import Augmentation, augment
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-
-def ordered_map(
-    function: Callable[[Item], Result], items: Iterable[Item], *, threads: int, ahead: int
-) -> Iterator[Result]:
-    """``map`` by threads, results in the order of the items, at most ``ahead`` of them waiting."""
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="pictures")
-    waiting: deque[Future[Result]] = deque()
-    try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) >= ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 @dataclass(frozen=True)

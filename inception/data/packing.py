@@ -22,7 +22,7 @@ from PIL import Image
 from inception.data.blocks import shuffled
 from inception.data.dataset import Data, Dataset
 from inception.data.images import FORMATS, UnreadableImageError, read_image
-from inception.data.loading import ordered_map
+from inception.data.ordered import ordered_map
 from inception.data.tar_index import HEADER
 from inception.errors import InputError
 from inception.files import replacing, write_text

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inception.data.datasets import Data, Dataset
-from inception.data.loading import ordered_map
+from inception.data.ordered import ordered_map
 from inception.data.sources import FolderSource
 from inception.errors import InputError
 from inception.files import write_text

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from inception.data.images import UnreadableImageError
-from inception.data.loading import ordered_map
+from inception.data.ordered import ordered_map
 from inception.detection.datasets import DetectionSet, checked_set, classes_of, read_detection
 from inception.errors import InputError
 

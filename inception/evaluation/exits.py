@@ -15,7 +15,7 @@ import numpy.typing as npt
 from inception.data.crops import views
 from inception.data.datasets import Dataset
 from inception.data.images import Picture, UnreadableImageError
-from inception.data.loading import ordered_map
+from inception.data.ordered import ordered_map
 from inception.evaluation.counting import check_unreadable
 from inception.evaluation.request import Request
 from inception.machine import available_cores

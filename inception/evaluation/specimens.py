@@ -11,7 +11,7 @@ import numpy as np
 
 from inception.data.datasets import open_data
 from inception.data.images import Picture, UnreadableImageError, read_image
-from inception.data.loading import ordered_map
+from inception.data.ordered import ordered_map
 from inception.data.sources import Source, pictures_at
 from inception.errors import InputError
 from inception.evaluation.metrics import Labels

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from inception.data.crops import views
 from inception.data.datasets import Dataset, open_data
 from inception.data.images import Picture, UnreadableImageError, read_image
-from inception.data.loading import ordered_map
+from inception.data.ordered import ordered_map
 from inception.data.sources import Source, pictures_at
 from inception.errors import InputError
 from inception.machine import available_cores

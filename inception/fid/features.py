@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from inception.data.images import Picture, UnreadableImageError
-from inception.data.loading import ordered_map
+from inception.data.ordered import ordered_map
 from inception.embedding.embed import backbone_digest
 from inception.errors import InputError, unknown
 from inception.evaluation.counting import check_unreadable

@@ -4,62 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fnmatch import fnmatch
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from inception.errors import unknown
-from inception.models import (
-    bn_inception,
-    classics,
-    googlenet,
-    inception_resnet,
-    inception_v3,
-    inception_v4,
-    xception,
-)
-from inception.models.spec import Spec
 
 if TYPE_CHECKING:
     from inception.models.network import InceptionNet
+    from inception.models.spec import Spec
+    from inception.models.tables import MODELS as MODELS
 
-MODELS: dict[str, Spec] = {
-    spec.name: spec
-    for spec in (
-        googlenet.GOOGLENET,
-        googlenet.GOOGLENET_BN,
-        googlenet.GOOGLENET_TV,
-        googlenet.GOOGLENET_SLIM,
-        googlenet.GOOGLENET_5H,
-        googlenet.GOOGLENET_PLAIN,
-        googlenet.GOOGLENET_NAIVE,
-        googlenet.GOOGLENET_SMALL,
-        bn_inception.BN_INCEPTION,
-        bn_inception.INCEPTION_V2_SLIM,
-        inception_v3.INCEPTION_V2_RETHINKING,
-        inception_v3.INCEPTION_V3,
-        inception_v3.INCEPTION_V3_TV,
-        inception_v3.INCEPTION_V3_FID,
-        inception_v3.INCEPTION_V3_SMALL,
-        inception_v4.INCEPTION_V4,
-        inception_v4.INCEPTION_V4_SMALL,
-        inception_resnet.INCEPTION_RESNET_V1,
-        inception_resnet.INCEPTION_RESNET_V1_FACENET,
-        inception_resnet.INCEPTION_RESNET_V2,
-        inception_resnet.INCEPTION_RESNET_V2_PAPER,
-        inception_resnet.INCEPTION_RESNET_V2_SMALL,
-        xception.XCEPTION,
-        xception.XCEPTION_TIMM,
-        xception.XCEPTION_SMALL,
-        classics.LENET5,
-        classics.ALEXNET,
-        classics.ALEXNET_TV,
-        classics.NIN,
-        classics.NIN_SMALL,
-        classics.VGG16,
-        classics.VGG16_BN,
-        classics.VGG19,
-        classics.VGG19_BN,
-    )
-}
+
+def __getattr__(name: str) -> Any:
+    """``MODELS`` is read when first used: whoever opens a model file does without."""
+    if name != "MODELS":
+        raise AttributeError(f"module 'inception.models' has no attribute {name!r}")
+    return import_module("inception.models.tables").MODELS
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -69,6 +29,8 @@ def list_models(pattern: str = "*") -> list[str]:
         >>> list_models("xception*")
         ['xception', 'xception_timm', 'xception_small']
     """
+    from inception.models.tables import MODELS
+
     return [name for name in MODELS if fnmatch(name, pattern)]
 
 
@@ -78,6 +40,8 @@ def get_spec(name: str) -> Spec:
     Raises:
         InputError: there is none; the message offers the nearest.
     """
+    from inception.models.tables import MODELS
+
     if name not in MODELS:
         raise unknown("model", name, MODELS)
     return MODELS[name]

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
+from weakref import WeakValueDictionary
 
 from inception.errors import InputError
 from inception.fields import check_fields, shown
@@ -48,6 +49,9 @@ NARROW = 16  # an LRN may be as wide over fewer channels: networks are narrowed
 LONGEST_NAME = 64
 NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
 
+# what passed, and never changes: whoever reads a network and lowers it would look at it twice
+_legal: WeakValueDictionary[int, Architecture] = WeakValueDictionary()
+
 
 def check(spec: Architecture) -> None:
     """Raises ``InputError``, one line that names the place, where a spec is no legal network.
@@ -55,6 +59,8 @@ def check(spec: Architecture) -> None:
     Whatever passes can be built and lowered: the layers hold what their annotations say, fit each
     other at the network's own picture size, and stay within what a machine can hold.
     """
+    if _legal.get(id(spec)) is spec:
+        return
     check_fields(spec, "a network")
     _check_label(spec.name)
     _check_channels(spec)
@@ -73,6 +79,7 @@ def check(spec: Architecture) -> None:
     parameters = cost(spec).parameters_with_aux
     if parameters > MOST_PARAMETERS:
         raise InputError(f"{parameters:,} parameters; a network has at most {MOST_PARAMETERS:,}")
+    _legal[id(spec)] = spec
 
 
 def _check_label(name: str) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 from inception.data.crops import views
 from inception.data.datasets import Dataset
 from inception.data.images import Picture, UnreadableImageError
-from inception.data.loading import ordered_map
+from inception.data.ordered import ordered_map
 from inception.errors import InputError
 from inception.evaluation.counting import Cell, Counted
 from inception.evaluation.evaluate import Evaluation, conclude, identified

@@ -9,13 +9,13 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
-import openvino as ov
 from numpy.typing import ArrayLike
 
 from inception.errors import InputError
 from inception.machine import available_cores
 from inception.runtime import Mode, as_batch, check_threads
 from inception.runtime.openvino_graph import PRECISE, add_step_outputs, openvino_model
+from inception.runtime.openvino_lean import ov
 from inception.runtime.program import DEFAULT_OUTPUTS, PICTURES, Floats, Program, check_outputs
 
 FIXED = 2  # batch sizes that get a model of their own: 4 to 8 % faster than one of any size

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import openvino as ov
-from openvino import opset1
-from openvino import opset13 as ops
 
 from inception.errors import InputError
 from inception.models.spec import ActivationKind
 from inception.runtime import program as p
+from inception.runtime.openvino_lean import ov
 from inception.runtime.program import LUMA, PICTURES, START, STEP, Floats, Program, Step
+
+opset1, ops = ov.opset1, ov.opset13
 
 PRECISE = {"INFERENCE_PRECISION_HINT": "f32"}  # elsewise bfloat16 where the CPU has it
 ACTIVATIONS = {"relu": ops.relu, "tanh": ops.tanh, "sigmoid": ops.sigmoid}
@@ -117,7 +117,8 @@ def _node(step: Step, inputs: Sequence[Any]) -> Any:
 
 
 def _constant(values: Floats) -> Any:
-    return ops.constant(np.ascontiguousarray(values), np.float32)
+    """Numbers of the graph, which keeps the array itself: copies of all take their time."""
+    return ops.constant(np.ascontiguousarray(values, np.float32), shared_memory=True)
 
 
 def _activate(x: Any, kind: ActivationKind | None) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 
 from inception.data.crops import check_crops, views
 from inception.data.images import Picture, UnreadableImageError
-from inception.data.loading import ordered_map
+from inception.data.ordered import ordered_map
 from inception.errors import InputError
 from inception.machine import available_cores
 from inception.preprocessing import Preprocessing

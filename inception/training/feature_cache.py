@@ -17,7 +17,7 @@ import torch
 from inception.data.crops import views
 from inception.data.datasets import Dataset
 from inception.data.images import Picture, UnreadableImageError
-from inception.data.loading import ordered_map
+from inception.data.ordered import ordered_map
 from inception.data.transforms import augment
 from inception.files import cache_folder, replacing, write_text
 from inception.machine import available_cores

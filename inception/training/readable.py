@@ -10,7 +10,7 @@ import numpy as np
 from inception.data.blocks import shuffled
 from inception.data.datasets import Dataset
 from inception.data.images import UnreadableImageError
-from inception.data.loading import ordered_map
+from inception.data.ordered import ordered_map
 from inception.evaluation.counting import check_unreadable
 
 LONGEST_S = 20.0  # that looking may take for a set; a larger one is looked at in part

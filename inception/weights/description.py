@@ -25,6 +25,11 @@ def read_description(path: Path) -> Any:
     Raises:
         InputError: no such file, not safetensors, or not one of ours.
     """
+    return parsed(description_text(path), path)
+
+
+def description_text(path: Path) -> str:
+    """A model file's description as it stands there. What is raised: ``read_description``."""
     if not path.is_file():
         raise InputError(f"no such model file: {path}")
     metadata = _METADATA.get(path.suffix, _safetensors_metadata)(path)
@@ -33,8 +38,13 @@ def read_description(path: Path) -> Any:
             f"{path} does not say which network it holds, as files of inception's do; "
             "say it with --as MODEL where that is taken, or make one: inception weights convert"
         )
+    return metadata[KEY]
+
+
+def parsed(description: str, path: Path) -> Any:
+    """The JSON values of a description. Raises ``InputError``, which names the file."""
     try:
-        return json.loads(metadata[KEY])
+        return json.loads(description)
     except RecursionError:
         raise InputError(f"{path}: its description is nested too deep") from None
     except ValueError as error:

@@ -7,6 +7,7 @@ import math
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
@@ -19,7 +20,14 @@ from inception.fields import Range, check_fields, known_fields, shown
 from inception.files import replacing
 from inception.models.spec import Spec
 from inception.preprocessing import Preprocessing
-from inception.weights.description import DETECTOR, FORMAT, KEY, check_format, read_description
+from inception.weights.description import (
+    DETECTOR,
+    FORMAT,
+    KEY,
+    check_format,
+    description_text,
+    parsed,
+)
 from inception.weights.description import is_exported as is_exported
 
 if TYPE_CHECKING:
@@ -144,16 +152,23 @@ def read_info(path: Path) -> ModelInfo:
     Raises:
         InputError: no such file, not safetensors, or not one of ours.
     """
-    values = read_description(path)
+    text = description_text(path)
+    values = parsed(text, path)
     if isinstance(values, Mapping) and DETECTOR in values:
         use = command("detect", "predict", path, "PICTURES", "--out", "FOLDER")
         raise InputError(f"{path} is a detector and classifies no pictures; use it so: {use}")
     try:
-        return ModelInfo.from_json(values)
+        return _info(text)
     except RecursionError:
         raise InputError(f"{path}: its description is nested too deep") from None
     except (InputError, ValueError) as error:
         raise InputError(f"{path}: {error}") from error
+
+
+@lru_cache(maxsize=8)
+def _info(description: str) -> ModelInfo:
+    """Once for equal text: whoever makes an engine and says what it is reads the file twice."""
+    return ModelInfo.from_json(json.loads(description))
 
 
 class Described(Protocol):

@@ -16,7 +16,7 @@ from inception.prediction import BACKBONE
 from inception.training.config import TrainConfig
 from inception.training.recipes import RECIPES
 
-GROUPS = ((), ("data",), ("weights",))
+GROUPS = ((), ("data",), ("detect",), ("weights",))
 SETTINGS = TrainConfig.__dataclass_fields__
 HEADINGS = ["Options", "Learning", "Ensembles", "Robustness", "Output", "Machine"]
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from inception.data.datasets import Dataset, open_data
-from inception.data.loading import Batch, epoch_plan, ordered_map, training_batches
+from inception.data.loading import Batch, epoch_plan, training_batches
+from inception.data.ordered import ordered_map
 from inception.data.transforms import AUGMENTATIONS
 
 
