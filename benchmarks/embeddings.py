@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
-import time
-
-from setting import DATA, show
+from setting import DATA, Own, arguments, show
 
 from inception.cli.output import percent
 from inception.data.datasets import open_data
@@ -15,20 +12,22 @@ from inception.embedding.similar import recall_at_1
 from inception.prediction import find_model
 from inception.weights.model_file import read_info
 
+OPTIONS = (
+    Own("--model", "cats-and-dogs", "a MODEL"),
+    Own("--data", str(DATA / "imagenette"), "a data set"),
+    Own("--threads", None, "as many as there are cores by default"),
+)
+
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="cats-and-dogs", help="a MODEL")
-    parser.add_argument("--data", default=str(DATA / "imagenette"), help="a data set")
-    parser.add_argument("--threads", type=int, help="as many as there are cores by default")
-    options = parser.parse_args()
+    options = arguments(__doc__, *OPTIONS)
     dataset = open_data(options.data).for_evaluation()
     rows = []
     for stage in (None, middle(read_info(find_model(options.model)).spec)):
         embedder = Embedder(options.model, stage=stage, threads=options.threads)
-        began = time.perf_counter()
+        began = options.clock()
         seen = gathered(embedder.stream(items_of(dataset)))
-        speed = len(seen.vectors) / (time.perf_counter() - began)
+        speed = len(seen.vectors) / (options.clock() - began)
         names = {path: i for i, path in enumerate(map(dataset.path, range(len(dataset))))}
         labels = dataset.labels[[names[path] for path in seen.paths]]
         plain, white = (recall_at_1(v, labels) for v in (seen.vectors, whitened(seen.vectors)))

@@ -30,10 +30,10 @@ DATA = Path(os.environ.get("INCEPTION_DATA", ROOT.parent / "shared" / "data"))
 
 
 class Own(NamedTuple):
-    """A script's own option, a whole number."""
+    """A script's own option: text where its default is, else a whole number."""
 
     name: str
-    default: int | None
+    default: int | str | None
     help: str
 
 
@@ -50,7 +50,8 @@ def arguments(
     """
     parser = argparse.ArgumentParser(description=what)
     for name, default, about in own:
-        parser.add_argument(name, type=int, default=default, help=about)
+        kind = str if isinstance(default, str) else int
+        parser.add_argument(name, type=kind, default=default, help=about)
     if rounds is not None:
         parser.add_argument("--rounds", type=int, default=rounds, help="turns of each")
     if model:
