@@ -15,9 +15,7 @@ from inception.cli.output import FAILED, INTERRUPTED, give_up_output, say
 from inception.errors import InputError, lacks_memory
 from inception.text import shown
 
-OBJECTS = (
-    100_000  # made before the garbage collector looks: each look at what imports make is in vain
-)
+OBJECTS = 10_000  # made before the garbage collector looks: of what is imported nothing is garbage
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room for what is written
 
 app = typer.Typer(
