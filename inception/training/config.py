@@ -86,6 +86,9 @@ class TrainConfig:
     steps: int | None = setting(None, "updates that end the run, instead of epochs", above=0)
     batch_size: int = setting(64, "pictures an update is made of, over all processes", above=0)
     accumulate: int = setting(1, "parts a batch is cut into, to fit into memory", above=0)
+    sync_norm: bool = setting(
+        False, "batch norm over the whole batch of all processes, not over each one's share"
+    )
     checkpoint_activations: bool = setting(
         False, "less memory, a third more time, the same weights"
     )

@@ -24,6 +24,7 @@ from inception.models.network import InceptionNet, Normalise
 from inception.training.adversary import adversarial
 from inception.training.checkpoint import RIGHT, State, load_checkpoint, save_checkpoint
 from inception.training.config import TrainConfig
+from inception.training.exchange import exchange, stand_in, synchronised, take_part
 from inception.training.folder import LAST
 from inception.training.group import Group, Interrupted
 from inception.training.heads import is_cosine, level_rows
@@ -39,7 +40,7 @@ from inception.training.losses import (
 from inception.training.mixing import Mix, draw_mix, mixed
 from inception.training.optimisers import WeightAverage, create_optimiser, rate_at, set_rate
 from inception.training.teacher import open_teacher
-from inception.training.trained import frozen_stages, least_batch, train_mode, training_norms
+from inception.training.trained import frozen_stages, least_batch, train_mode
 from inception.training.validation import validate
 
 ALONE = Group()
@@ -109,7 +110,9 @@ class Training:
         self.optimiser = create_optimiser(self.network, config)
         self.average = WeightAverage(self.network, self.averaged, config)
         self.teacher = open_teacher(config, train.classes, network.spec.image_size)
+        self.norms = synchronised(self.network, group) if config.sync_norm else []
         self.least = least_batch(self.network, config)
+        self.least_share = 1 if self.norms else self.least
         self.steps_per_epoch = steps_per_epoch(len(train), config.batch_size, self.least)
         self.total_steps = config.steps or config.epochs * self.steps_per_epoch
         self.epochs = math.ceil(self.total_steps / self.steps_per_epoch)
@@ -204,7 +207,7 @@ class Training:
 
     def _share(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """This process's part of a batch; nothing where there is too little for all to learn."""
-        parts = max(1, min(self.group.size, len(rows) // self.least))
+        parts = max(1, min(self.group.size, len(rows) // self.least_share))
         rank = self.group.rank
         return self.train_set.dealt(rows, parts)[rank] if rank < parts else rows[:0]
 
@@ -217,9 +220,8 @@ class Training:
             torch.manual_seed(_mixed(self.config.sampling_seed, step, rank))
             set_rate(self.optimiser, self._rate(step))
             self.optimiser.zero_grad()
-            losses = self._backward(batch, self._mix(batch, step), total) if shares[rank] else {}
-            self._add_up(losses, total)
-            self._exchange(shares[rank] / total)
+            self._add_up(self._learn(batch, step, shares), total)
+            exchange(self.network, self.group, shares[rank] / total)
             if self.config.clip_norm is not None:
                 nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
             self.optimiser.step()
@@ -237,7 +239,8 @@ class Training:
             self.state.pictures += read
             self.state.missed += len(missed)
             self.state.unreadable |= dict(missed)
-        return [read if read >= self.least else 0 for read, _ in told]
+        counts = [read if read >= self.least_share else 0 for read, _ in told]
+        return counts if sum(counts) >= self.least else [0] * len(counts)
 
     def _mix(self, batch: Batch, step: int) -> Mix | None:
         """Depends, as dropout, on seed, step and process alone."""
@@ -245,9 +248,20 @@ class Training:
         rng = np.random.default_rng([c.sampling_seed, step, self.group.rank, MIXING])
         return draw_mix(count, size, mixup=c.mixup, cutmix=c.cutmix, rng=rng)
 
-    def _backward(self, batch: Batch, mix: Mix | None, total: int) -> Losses:
-        """Leaves this share's gradients of the mean over ``total`` pictures; gives its losses."""
-        parts = min(self.config.accumulate, len(batch.labels) // self.least)
+    def _learn(self, batch: Batch, step: int, shares: list[int]) -> Losses:
+        """Leaves this share's gradients of the mean over the whole batch; gives its losses."""
+        own, total = shares[self.group.rank], sum(shares)
+        if not self.norms:
+            parts = min(self.config.accumulate, own // self.least)
+            return self._backward(batch, self._mix(batch, step), total, parts) if own else {}
+        parts = min(self.config.accumulate, total // self.least, *filter(None, shares))
+        take_part(self.norms, present=own > 0)
+        if own:
+            return self._backward(batch, self._mix(batch, step), total, parts)
+        self._backward(stand_in(batch, parts), None, math.inf, parts)
+        return {}
+
+    def _backward(self, batch: Batch, mix: Mix | None, total: float, parts: int) -> Losses:
         sums: dict[str, torch.Tensor] = {}
         for rows in np.array_split(np.arange(len(batch.labels)), parts):
             for name, value in self._backward_part(batch, rows, mix, total).items():
@@ -255,7 +269,7 @@ class Training:
         return sums
 
     def _backward_part(
-        self, batch: Batch, rows: np.ndarray[Any, Any], mix: Mix | None, total: int
+        self, batch: Batch, rows: np.ndarray[Any, Any], mix: Mix | None, total: float
     ) -> Losses:
         shown, answers = mixed(batch, rows, mix, self.network.spec.num_classes)
         taught = answers if self.teacher is None else self.teacher.soften(shown, answers)
@@ -299,22 +313,6 @@ class Training:
             for name, value in zip(self._told, row, strict=True):
                 check_finite(value / each.total, f"{name} loss", when, self.config)
                 s.add(name, value)
-
-    @torch.no_grad()
-    def _exchange(self, weight: float) -> None:
-        """Makes gradients those of the whole batch, and batch norm's statistics means over shares.
-
-        Not DistributedDataParallel's, which needs every process to have some of every batch and
-        keeps the first one's statistics: with 13 million parameters there is little to overlap.
-        """
-        if self.group.size == 1:
-            return
-        trained = [p for p in self.network.parameters() if p.requires_grad]
-        for p in trained:
-            p.grad = torch.zeros_like(p) if p.grad is None else p.grad
-        statistics = [t for norm in training_norms(self.network) for t in norm.buffers()]
-        statistics = [t.mul_(weight) for t in statistics if t.is_floating_point()]
-        self.group.add_up([*(p.grad for p in trained if p.grad is not None), *statistics])
 
     def _validate(self) -> Evaluation:
         def progress(done: int, total: int) -> None:
