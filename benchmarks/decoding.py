@@ -21,7 +21,7 @@ from PIL import Image
 from inception.data import images
 from inception.data.datasets import open_data
 from inception.data.images import read_image
-from inception.data.loading import ordered_map
+from inception.data.ordered import ordered_map
 from inception.data.transforms import augment, augmentation
 from inception.machine import memory_kept
 
