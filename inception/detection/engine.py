@@ -26,6 +26,7 @@ from inception.weights.model_file import is_exported, read_weights
 
 FEATURES = "features"
 AT_ONCE = 64  # regions in one run of the network
+STEP = 16  # and a multiple of so many: OpenVINO keeps some megabytes for each number it has met
 
 
 class Part(Protocol):
@@ -97,10 +98,13 @@ class RegionEngine:
         out = []
         for start in range(0, len(boxes_xyxy), AT_ONCE):
             some = boxes_xyxy[start : start + AT_ONCE]
+            filled = np.concatenate([some, *[some[-1:]] * (-len(some) % STEP)])
             pooled = (
-                self._warped(picture, some) if features is None else self._pooled(features, some)
+                self._warped(picture, filled)
+                if features is None
+                else self._pooled(features, filled)
             )
-            out.append(self._head.run(pooled)[LOGITS])
+            out.append(self._head.run(pooled)[LOGITS][: len(some)])
         return np.concatenate(out)
 
     def _pooled(self, features: Floats, boxes_xyxy: Boxes) -> Floats:
@@ -125,8 +129,9 @@ def create_region_engine(
     detector = read_detector(path).detector
     if is_exported(path):
         return _exported(path, detector, threads)
+    weights = read_weights(path)
     try:
-        parts = programs(detector, read_weights(path))
+        parts = programs(detector, weights)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     return region_engine(detector, parts, engine, device=device, threads=threads)

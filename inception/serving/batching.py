@@ -28,6 +28,16 @@ class Batching:
     size: int = 32
     wait_s: float = 0.005
 
+    @property
+    def runs(self) -> list[int]:
+        """How many squares a run may have, the most first: ``size``, and powers of two below it.
+
+        OpenVINO keeps some megabytes for each size it has met, so a server that met them all one
+        after the other would grow for thousands of requests.
+        """
+        powers = [2**power for power in range(self.size.bit_length()) if 2**power < self.size]
+        return [self.size, *reversed(powers)]
+
 
 @dataclass(frozen=True, eq=False)
 class _Waiting:
@@ -87,10 +97,10 @@ class Batcher:
     async def _answer_all(self) -> None:
         while self._waiting:
             await self._gathered()
-            first = [self._waiting.popleft() for _ in range(min(self._size, len(self._waiting)))]
-            batch = [w for w in first if not w.answer.done()]  # who has given up is left out
-            if batch:
-                await self._answer(batch)
+            self._waiting = deque(w for w in self._waiting if not w.answer.done())
+            here = len(self._waiting)  # without those who have given up
+            for count in [run for run in self._batching.runs if run <= here][:1]:
+                await self._answer([self._waiting.popleft() for _ in range(count)])
 
     @property
     def _size(self) -> int:

@@ -7,6 +7,7 @@ from threading import Event
 from typing import Any
 
 import numpy as np
+import pytest
 
 from inception.data.images import Picture
 from inception.runtime import Floats
@@ -53,6 +54,22 @@ def test_every_asker_gets_its_own_answer_in_few_runs() -> None:
 
     assert with_batcher(engine, Batching(size=32), body) == list(range(100))
     assert engine.runs == [32, 32, 32, 4]
+
+
+@pytest.mark.parametrize("size", [1, 2, 24, 32])
+def test_runs_are_of_few_sizes(size: int) -> None:
+    """An engine that keeps something for each size would grow as long as it meets new ones."""
+    engine, random, told = Slow(), np.random.default_rng(0), list[float]()
+
+    async def body(batcher: Batcher) -> None:
+        for count in random.integers(1, 80, 30):
+            answers = await asyncio.gather(*(batcher.ask(square(i)) for i in range(count)))
+            assert [float(a[0]) for a in answers] == list(range(count))
+            told.extend(answers)
+
+    with_batcher(engine, Batching(size=size), body)
+    assert sum(engine.runs) == len(told)
+    assert set(engine.runs) == {size} | {2**n for n in range(5) if 2**n < size}
 
 
 def test_a_run_waits_for_what_is_on_its_way_and_for_nothing_else() -> None:
