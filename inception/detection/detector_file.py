@@ -74,6 +74,16 @@ def find_detector(place: str | Path) -> Path:
     return path
 
 
+def holds_detector(path: Path) -> bool:
+    """Whether a model file says that it is a detector's.
+
+    Raises:
+        InputError: no such file, or none of ours.
+    """
+    values = read_description(path)
+    return isinstance(values, Mapping) and DETECTOR in values
+
+
 def read_detector(path: Path) -> DetectorInfo:
     """What a detector's file says of itself.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from inception.data.images import Picture, UnreadableImageError
+from inception.detection.boxes import Boxes
 from inception.detection.detector_file import find_detector, read_detector
 from inception.detection.engine import create_region_engine, found_in
 from inception.detection.sources import create_source
@@ -117,17 +118,35 @@ class DetectionPredictor:
         """Like ``predict``, one by one, each with the picture itself where it could be read."""
         waiting: deque[tuple[Item, Picture | UnreadableImageError]] = deque()
         shown = (p for p in _read(pictures, waiting) if not isinstance(p, UnreadableImageError))
-        first = self.detectors[0]
         for proposed in self.source.propose(shown, processes=self.threads):
             yield from _unread(waiting)
             item, picture = waiting.popleft()
             if not isinstance(picture, UnreadableImageError):
-                regions = proposed.boxes_xyxy[: first.most_regions]
-                yield self._detected(item, picture, regions), picture
+                yield self.detect(picture, proposed.boxes_xyxy, path=item.path), picture
         yield from _unread(waiting)
 
-    def _detected(self, item: Item, picture: Picture, regions: Any) -> Detected:
-        found = found_in(picture, regions, self.engines, least_score=self._least_score, most=MOST)
+    def detect(
+        self,
+        picture: Picture,
+        proposed_xyxy: Boxes,
+        *,
+        path: str = "",
+        least_score: float | None = None,
+    ) -> Detected:
+        """The objects among the regions proposed for a picture, as many as are looked at.
+
+        Args:
+            picture: ``uint8 [H, W, 3]``.
+            proposed_xyxy: ``[N, 4]``, in its pixels.
+            path: what the picture is called.
+            least_score: another than the predictor's own.
+
+        Raises:
+            InputError: a detector answers with what is no number.
+        """
+        least = self._least_score if least_score is None else least_score
+        regions = proposed_xyxy[: self.detectors[0].most_regions]
+        found = found_in(picture, regions, self.engines, least_score=least, most=MOST)
         rows = zip(
             found.labels.tolist(), found.scores.tolist(), found.boxes_xyxy.tolist(), strict=True
         )
@@ -136,7 +155,7 @@ class DetectionPredictor:
             for label, score, box in rows
         )
         height, width = picture.shape[:2]
-        return Detected(item.path, width, height, objects)
+        return Detected(path, width, height, objects)
 
 
 def _read(

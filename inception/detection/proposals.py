@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import multiprocessing
+import os
 import signal
 import time
 import zipfile
@@ -18,7 +19,9 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
+from multiprocessing.connection import wait
 from pathlib import Path
+from threading import Thread
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -119,10 +122,7 @@ def check_installed() -> None:
 
 @contextmanager
 def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes that know nothing of this one's threads, and leave Ctrl-C to it."""
-    context = multiprocessing.get_context("spawn")
-    ignore = (signal.SIGINT, signal.SIG_IGN)
-    pool = ProcessPoolExecutor(processes, context, signal.signal, ignore)
+    pool = search_pool(processes)
     try:
         yield pool
     except BrokenProcessPool as error:
@@ -131,22 +131,51 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+def search_pool(processes: int) -> ProcessPoolExecutor:
+    """Processes that know nothing of this one's threads, and end with it alone."""
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(processes, context, _begin_process)
+
+
+def _begin_process() -> None:
+    """Leaves Ctrl-C, which a terminal sends to all, to the process that has started this one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:  # killed, it would leave this one waiting for ever
+        Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
+
+
 def _taken(how: SelectiveSearch, picture: Picture, found: Proposed | Future[Proposed]) -> Proposed:
     return found if isinstance(found, Proposed) else _keep(picture, how, found.result())
 
 
 def _search(picture: Picture, how: SelectiveSearch) -> Proposed:
     """What OpenCV proposes, in the picture's own pixels; without what is too small, or twice."""
+    small = as_searched(picture)
+    return proposed_in(picture, small, search_small(small, how))
+
+
+def as_searched(picture: Picture) -> Picture:
+    """The picture as Selective Search takes it, ``WIDTH`` px wide."""
+    height, width = picture.shape[:2]
+    scale = min(WIDTH / width, MOST_HEIGHT / height)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR))
+
+
+def search_small(small: Picture, how: SelectiveSearch) -> Proposed:
+    """What OpenCV proposes in a picture of ``as_searched``, in its pixels."""
     import cv2
 
     started = time.thread_time()  # it is one thread's work
-    height, width = picture.shape[:2]
-    scale = min(WIDTH / width, MOST_HEIGHT / height)
-    columns, rows = max(1, round(width * scale)), max(1, round(height * scale))
-    small = Image.fromarray(picture).resize((columns, rows), Image.Resampling.BILINEAR)
     cv2.setNumThreads(1)
     grouping = cv2.ximgproc.segmentation.createSelectiveSearchSegmentation()
-    grouping.setBaseImage(np.ascontiguousarray(np.asarray(small)[:, :, ::-1]))
+    grouping.setBaseImage(np.ascontiguousarray(small[:, :, ::-1]))
     start = {
         "fast": grouping.switchToSelectiveSearchFast,
         "quality": grouping.switchToSelectiveSearchQuality,
@@ -154,12 +183,18 @@ def _search(picture: Picture, how: SelectiveSearch) -> Proposed:
     start(how.superpixels, how.superpixels, SIGMA)
     with suppress(AttributeError, OSError, TypeError):  # no C library by that way: another order
         ctypes.CDLL(None).srand(1)  # regions are put in an order by C's random numbers
-    found = np.asarray(grouping.process(), np.float64).reshape(-1, 4)
+    found = np.asarray(grouping.process(), np.float32).reshape(-1, 4)
     found = found[(found[:, 2:] >= how.least_px).all(axis=1)]
     edges = np.concatenate([found[:, :2], found[:, :2] + found[:, 2:]], axis=1)
+    return Proposed(edges, time.thread_time() - started)
+
+
+def proposed_in(picture: Picture, small: Picture, found: Proposed) -> Proposed:
+    """What was found in ``small`` as boxes in the picture's own pixels, none of them twice."""
+    (height, width), (rows, columns) = picture.shape[:2], small.shape[:2]
     back = np.array([width / columns, height / rows] * 2)
-    boxes = clip((edges * back).astype(np.float32), height, width)
-    return Proposed(unique(boxes), time.thread_time() - started)
+    boxes = clip((found.boxes_xyxy * back).astype(np.float32), height, width)
+    return Proposed(unique(boxes), found.seconds)
 
 
 def _place(picture: Picture, how: SelectiveSearch) -> Path:
