@@ -72,8 +72,9 @@ def serve(
     from inception.serving.batching import Batching
     from inception.serving.limits import Limits
     from inception.serving.security import Rules, is_loopback
-    from inception.serving.served import EngineChoice, named
     from inception.serving.server import bind, run
+    from inception.serving.shelf import named
+    from inception.serving.workshop import EngineChoice
 
     sources, local = named(model, more or []), is_loopback(host)
     limits = Limits(queue=queue, body_bytes=int(max_body_mb * 1e6), deadline_s=deadline)

@@ -37,6 +37,35 @@ class Predictions(BaseModel):
     milliseconds: float = Field(description="from the last byte of the request to the answer")
 
 
+class Found(BaseModel):
+    """An object: its class, how sure that is, its box."""
+
+    label: str
+    index: int
+    score: float = Field(ge=0, le=1)
+    box_xyxy: list[float] = Field(
+        min_length=4, max_length=4, description="left, top, right, bottom in the picture's pixels"
+    )
+
+
+class Detection(BaseModel):
+    """The objects in one picture, the surest first, or why there are none."""
+
+    path: str
+    width: int = Field(description="of the picture as it is shown, in pixels")
+    height: int
+    objects: list[Found]
+    error: str | None = None
+
+
+class Detections(BaseModel):
+    """Answers in the order of the pictures."""
+
+    model: str
+    detections: list[Detection]
+    milliseconds: float
+
+
 class Embedding(BaseModel):
     """What the classifier sees of one picture, or why there is nothing."""
 
@@ -117,6 +146,17 @@ class Attributions(BaseModel):
     milliseconds: float
 
 
+class Finding(BaseModel):
+    """How a detector finds objects."""
+
+    mode: str = Field(description="fast: pictures pass once; rcnn: each region does")
+    stage: str = Field(description="whose features are pooled in each region")
+    search: dict[str, Any] = Field(description="how regions are proposed")
+    most_regions: int
+    boxes: bool = Field(description="whether regions are moved to their objects")
+    scoring: str
+
+
 class Card(BaseModel):
     """What a model is, how it takes pictures, what it costs and what it reached."""
 
@@ -126,7 +166,7 @@ class Card(BaseModel):
     classes: list[str]
     preprocessing: dict[str, Any]
     parameters: int
-    multiply_adds: int
+    multiply_adds: int = Field(description="of a picture; with most_regions, of a detector")
     metrics: dict[str, Any]
     licence: str
     parents: list[str]
@@ -134,6 +174,7 @@ class Card(BaseModel):
     file: str
     explains: bool = Field(description="whether /v1/explain has maps of it")
     branches: bool = Field(description="whether /v1/branches works with it")
+    finding: Finding | None = Field(default=None, description="of a detector, for /v1/detect")
 
 
 class Reloaded(BaseModel):

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import numpy as np
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
-from inception.data.images import Picture, UnreadableImageError
+from inception.data.images import UnreadableImageError
 from inception.diagram import diagram
 from inception.errors import InputError
 from inception.explanation.answer import Explanation, class_index
-from inception.models.cost import cost
 from inception.runtime import Floats
 from inception.serving.answers import (
     Attributed,
     Attributions,
     Card,
+    Detection,
+    Detections,
     Embedding,
     Embeddings,
     Explained,
@@ -34,7 +35,16 @@ from inception.serving.answers import (
     Rectangle,
     Reloaded,
 )
-from inception.serving.house import admitted, each_picture, house_of, served_by
+from inception.serving.cards import card_of
+from inception.serving.classifier import Size
+from inception.serving.house import (
+    admitted,
+    classifier_of,
+    detector_of,
+    each_picture,
+    house_of,
+    served_by,
+)
 from inception.serving.uploads import BYTES, FIELD, FORM
 
 if TYPE_CHECKING:
@@ -51,6 +61,7 @@ Pair = Annotated[
     Query(alias="class", max_length=2, description="one, or two to compare; names or numbers"),
 ]
 MOST_DIGITS = 10  # of a class's number; int refuses thousands of them
+Sure = Annotated[float, Query(ge=0, le=1, description="least score of an object that is told")]
 Top = Annotated[int, Query(ge=1, le=1000, description="classes to give for each picture")]
 
 Problems: TypeAlias = dict[int | str, dict[str, Any]]
@@ -116,7 +127,7 @@ async def predict(request: Request, model: Named = None, top: Top = 5) -> Predic
 
     Some that cannot be read have an `error`; where none can be read the answer is 422.
     """
-    served = served_by(request, model)
+    served = classifier_of(request, model)
     async with admitted(request) as uploads:
         began = time.perf_counter()
         told = await each_picture(request, served, uploads, served.predict)
@@ -129,10 +140,30 @@ async def predict(request: Request, model: Named = None, top: Top = 5) -> Predic
     return Predictions(model=served.name, predictions=answers, milliseconds=_since(began))
 
 
+@api.post("/v1/detect", openapi_extra=PICTURES, responses=ON_PICTURES)
+async def detect(request: Request, model: Named = None, min_score: Sure = 0.5) -> Detections:
+    """The objects in one or several pictures, each with its box, the surest first.
+
+    It takes a detector, and about a second a picture. Some that cannot be read have an `error`;
+    where none can be read the answer is 422.
+    """
+    served = detector_of(request, model)
+    async with admitted(request, house_of(request).searches) as uploads:
+        began = time.perf_counter()
+        told = await each_picture(request, served, uploads, partial(served.detect, min_score))
+        answers = [
+            Detection(path=u.name, width=0, height=0, objects=[], error=v.reason)
+            if isinstance(v, UnreadableImageError)
+            else Detection(**v.to_json())
+            for u, v in zip(uploads, told, strict=True)
+        ]
+    return Detections(model=served.name, detections=answers, milliseconds=_since(began))
+
+
 @api.post("/v1/embed", openapi_extra=PICTURES, responses=ON_PICTURES)
 async def embed(request: Request, model: Named = None) -> Embeddings:
     """What the classifier sees of one or several pictures: numbers to compare pictures by."""
-    served = served_by(request, model)
+    served = classifier_of(request, model)
     async with admitted(request) as uploads:
         began = time.perf_counter()
         told = await each_picture(request, served, uploads, served.embed)
@@ -153,7 +184,7 @@ async def explain(
 
     Exact, from one run of the network: a map's mean plus its bias is the class's logit.
     """
-    served = served_by(request, model)
+    served = classifier_of(request, model)
     chosen = [_class_index(served.info.classes, name) for name in classes or ()]
     async with admitted(request) as uploads:
         began = time.perf_counter()
@@ -174,7 +205,7 @@ async def branches(request: Request, model: Named = None, classes: Pair = None) 
     With two classes: to what speaks for the first rather than for the second. It takes gradients,
     so an exported model cannot tell.
     """
-    served = served_by(request, model)
+    served = classifier_of(request, model)
     chosen = [_class_index(served.info.classes, name) for name in classes or ()]
     async with admitted(request) as uploads:
         began = time.perf_counter()
@@ -191,31 +222,14 @@ async def branches(request: Request, model: Named = None, classes: Pair = None) 
 @api.get("/v1/diagram", responses=DRAWN | NAMED, response_class=Response)
 async def draw(request: Request, model: Named = None) -> Response:
     """The network drawn from its table, as SVG."""
-    drawn = diagram(served_by(request, model).info.spec)
+    drawn = diagram(served_by(request, model).spec)
     return Response(drawn, media_type="image/svg+xml")
 
 
 @api.get("/v1/model", responses=NAMED)
 async def model_card(request: Request, model: Named = None) -> Card:
     """What a model is: its classes, how it takes pictures, what it costs, what it reached."""
-    served = served_by(request, model)
-    info, count = served.info, cost(served.info.spec)
-    return Card(
-        name=served.name,
-        models=house_of(request).shelf.names,
-        network=info.spec.name,
-        classes=list(info.classes),
-        preprocessing=info.preprocessing.to_json(),
-        parameters=count.parameters,
-        multiply_adds=count.multiply_adds,
-        metrics=dict(info.metrics),
-        licence=info.licence,
-        parents=list(info.parents),
-        engine=served.engine,
-        file=served.path.name,
-        explains=served.explains,
-        branches=served.attributes,
-    )
+    return card_of(served_by(request, model), house_of(request).shelf.names)
 
 
 @api.post("/v1/reload", responses=RELOADING)
@@ -253,7 +267,7 @@ async def readyz(request: Request) -> Health:
 def _explained(
     path: str,
     explanation: Explanation,
-    picture: Picture,
+    size: Size,
     classes: Sequence[str],
     chosen: Sequence[int],
     top: int,
@@ -262,8 +276,8 @@ def _explained(
     biases = np.zeros(len(classes)) if explanation.biases is None else explanation.biases
     return Explained(
         path=path,
-        width=picture.shape[1],
-        height=picture.shape[0],
+        width=size.width,
+        height=size.height,
         crop=Rectangle(**explanation.crop._asdict()),
         grid=Rectangle(**explanation.grid._asdict()),
         maps=[

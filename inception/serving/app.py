@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request
@@ -13,13 +14,15 @@ from fastapi.staticfiles import StaticFiles
 
 from inception import __version__
 from inception.errors import InputError
+from inception.machine import available_cores
 from inception.serving.api import api
 from inception.serving.batching import Batching
 from inception.serving.house import House, house_of
 from inception.serving.limits import Gate, Limits
 from inception.serving.records import METRICS_TYPE, Metrics, Recorder
 from inception.serving.security import Guard, Rules
-from inception.serving.served import EngineChoice, Shelf, Workshop
+from inception.serving.shelf import Shelf
+from inception.serving.workshop import WAITING, EngineChoice, Workshop
 
 STATIC = Path(__file__).parent / "static"
 
@@ -37,7 +40,7 @@ def create_app(
     """The application with its models made ready.
 
     Args:
-        sources: a MODEL for each name; the first is meant where a request names none.
+        sources: a MODEL or a detector for each name; the first is meant where a request names none.
         batching: how pictures are gathered for the engine.
         choice: which engine.
         limits: what is taken on.
@@ -46,10 +49,11 @@ def create_app(
     Raises:
         InputError: one of the models cannot be opened.
     """
-    metrics, rules = Metrics(), rules or Rules()
+    metrics, rules, limits = Metrics(), rules or Rules(), limits or Limits()
+    few = replace(limits, queue=min(limits.queue, WAITING * available_cores()))
     workshop = Workshop(batching or Batching(), choice or EngineChoice(), metrics.batches.observe)
     shelf = Shelf(sources, workshop)
-    house = House(shelf, Gate(limits or Limits()), metrics, can_reload=bool(rules.token))
+    house = House(shelf, Gate(limits), Gate(few), metrics, can_reload=bool(rules.token))
     metrics.waiting.set_function(lambda: house.gate.pictures)
 
     @asynccontextmanager
@@ -59,7 +63,7 @@ def create_app(
 
     app = FastAPI(
         title="inception", version=__version__, lifespan=life, docs_url=None, redoc_url=None,
-        description="Pictures in, labels out.",
+        description="Pictures in, labels and boxes out.",
     )  # fmt: skip
     app.state.house = house
     app.include_router(api)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -12,9 +12,11 @@ from fastapi import HTTPException, Request
 
 from inception.data.images import UnreadableImageError
 from inception.errors import InputError
+from inception.serving.classifier import ServedClassifier
+from inception.serving.detector import ServedDetector
 from inception.serving.limits import Gate, busy
 from inception.serving.records import Metrics
-from inception.serving.served import Served, Shelf
+from inception.serving.shelf import Kind, Served, Shelf
 from inception.serving.uploads import Upload, claimed_bytes, read_uploads
 
 Result = TypeVar("Result")
@@ -25,11 +27,14 @@ class House:
     """What the handlers share.
 
     Attributes:
+        gate: what all pictures pass.
+        searches: what pictures pass too whose objects are asked for, which takes far longer.
         leaving: the server takes no new work: probes are told, connections end with their answer.
     """
 
     shelf: Shelf
     gate: Gate
+    searches: Gate
     metrics: Metrics
     can_reload: bool = False
     leaving: bool = False
@@ -49,23 +54,50 @@ def served_by(request: Request, name: str | None) -> Served:
         raise HTTPException(404, str(error)) from None
 
 
+def classifier_of(request: Request, name: str | None) -> ServedClassifier:
+    """The classifier of that name, or the first; raises 404, or 422 where it is a detector."""
+    return _of_kind(request, name, ServedClassifier)
+
+
+def detector_of(request: Request, name: str | None) -> ServedDetector:
+    """The detector of that name, or the first; raises 404, or 422 where it is a classifier."""
+    return _of_kind(request, name, ServedDetector)
+
+
+def _of_kind(request: Request, name: str | None, kind: type[Kind]) -> Kind:
+    try:
+        found = house_of(request).shelf.pick(name, kind)
+    except InputError as error:
+        raise HTTPException(404, str(error)) from None
+    if isinstance(found, str):
+        raise HTTPException(422, found)
+    return found
+
+
 @asynccontextmanager
-async def admitted(request: Request) -> AsyncIterator[list[Upload]]:
+async def admitted(request: Request, *more: Gate) -> AsyncIterator[list[Upload]]:
     """The pictures of a request that is taken on; the block has until the deadline.
+
+    Args:
+        request: what came.
+        more: gates to pass beside the house's own.
 
     Raises:
         HTTPException: 503 where the house is full or the deadline passed, or as ``read_uploads``.
     """
     gate = house_of(request).gate
-    gate.check()
-    with gate.holding(claimed_bytes(request, gate.limits)):
+    gates = (gate, *more)
+    for each in gates:
+        each.check()
+    with gate.holding(claimed_bytes(request, gate.limits)), ExitStack() as places:
         uploads = await read_uploads(request, gate.limits)
-        with gate.answering(len(uploads)):
-            try:
-                async with asyncio.timeout(gate.limits.deadline_s):
-                    yield uploads
-            except TimeoutError:
-                raise busy(f"no answer within {gate.limits.deadline_s:g} s") from None
+        for each in gates:
+            places.enter_context(each.answering(len(uploads)))
+        try:
+            async with asyncio.timeout(gate.limits.deadline_s):
+                yield uploads
+        except TimeoutError:
+            raise busy(f"no answer within {gate.limits.deadline_s:g} s") from None
 
 
 async def each_picture(

@@ -3,7 +3,8 @@
 import json
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from typing import Any, NamedTuple
@@ -48,7 +49,7 @@ class Running:
     def ask(
         self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> Reply:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=120)
         try:
             connection.request(method, path, body, dict(headers or {}))
             answer = connection.getresponse()
@@ -106,3 +107,22 @@ def running(
             server.should_exit = True
             thread.join(30)
             assert not thread.is_alive()
+
+
+@contextmanager
+def held(server: Running) -> Iterator[None]:
+    """While it lasts the server's engine stands still."""
+    go = threading.Event()
+    server.house.shelf.workshop.engines.submit(go.wait)
+    try:
+        yield
+    finally:
+        go.set()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Returns once it is true."""
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)

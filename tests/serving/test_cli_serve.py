@@ -8,7 +8,7 @@ import pytest
 
 from inception import InputError
 from inception.cli.serve import serve
-from inception.serving.served import named
+from inception.serving.shelf import named
 
 
 @pytest.fixture(autouse=True)

@@ -6,38 +6,16 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
-from running import Running, form, running
+from running import Running, form, held, running, until
 
 from inception.prediction import SHIPPED, SHIPPED_FILE
 from inception.serving.limits import Limits
 
 CLIENTS = 8
-
-
-@contextmanager
-def held(server: Running) -> Iterator[None]:
-    """While it lasts the server's engine stands still."""
-    go = threading.Event()
-    server.house.shelf.workshop.engines.submit(go.wait)
-    try:
-        yield
-    finally:
-        go.set()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Returns once it is true."""
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 def test_a_full_house_sends_away_at_once_and_answers_the_rest(photographs: list[bytes]) -> None:
@@ -56,20 +34,20 @@ def test_a_full_house_sends_away_at_once_and_answers_the_rest(photographs: list[
 
 
 def test_an_answer_comes_before_the_deadline_or_not_at_all(photographs: list[bytes]) -> None:
-    with running(limits=Limits(deadline_s=0.2)) as server:
+    with running(limits=Limits(deadline_s=2)) as server:
         with held(server):
             reply = server.send(photographs[0])
-        assert (reply.status, reply.detail) == (503, "no answer within 0.2 s; try again")
+        assert (reply.status, reply.detail) == (503, "no answer within 2 s; try again")
         server.house.gate.limits = Limits()
         assert server.send(photographs[0]).status == 200
 
 
 def test_slow_uploads_are_told_and_cut(photographs: list[bytes]) -> None:
     head = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
-    with running(limits=Limits(deadline_s=0.3)) as server:
+    with running(limits=Limits(deadline_s=3)) as server:
         told = server.raw(head + b"\r\n" + b"x" * 10)
         assert told.startswith(b"HTTP/1.1 408 ")
-        assert b"the upload took more than 0.3 s" in told
+        assert b"the upload took more than 3 s" in told
         assert server.raw(head) == b""  # headers that never end
         assert server.raw(b"") == b""
         assert server.house.gate.bytes == 0

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from mutations import mutated
 from running import Running, form, running
 from schemathesis.specs.openapi.checks import positive_data_acceptance
+from small_detectors import small_detector, write_detector
 
+from inception.prediction import SHIPPED
 from inception.serving.limits import Limits
 
 KINDS = (
@@ -60,7 +62,7 @@ def test_mutated_pictures_give_an_answer_or_a_reason(
 def test_bodies_of_any_kind_are_answered(server: Running, data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(KINDS))
     body = b"".join(data.draw(st.lists(st.sampled_from(PIECES) | st.binary(max_size=20))))
-    path = data.draw(st.sampled_from(("predict", "embed", "explain", "branches")))
+    path = data.draw(st.sampled_from(("predict", "embed", "explain", "branches", "detect")))
     reply = server.send(body, f"/v1/{path}", kind)
     assert reply.status in (413, 415, 422)
     assert reply.detail
@@ -74,14 +76,19 @@ def test_a_form_of_line_ends_costs_no_more_than_its_length(server: Running) -> N
 
 
 @pytest.fixture(scope="module")
-def described() -> Iterator[tuple[Running, schemathesis.schemas.BaseSchema]]:
-    with running(limits=Limits(deadline_s=30), token="t") as server:
+def described(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Running, schemathesis.schemas.BaseSchema]]:
+    roos = write_detector(tmp_path_factory.mktemp("roos") / "roos.safetensors", small_detector())
+    models = {SHIPPED: SHIPPED, "roos": roos}
+    with running(models, limits=Limits(deadline_s=120), token="t") as server:
         yield server, schemathesis.openapi.from_url(f"{server.url}/openapi.json")
 
 
 COSTLY = {"/v1/reload": 2, "/v1/branches": 8}  # examples
+POSTED = ("predict", "detect", "embed", "explain", "branches", "reload")
 ADDRESSES = (
-    *(("POST", f"/v1/{name}") for name in ("predict", "embed", "explain", "branches", "reload")),
+    *(("POST", f"/v1/{name}") for name in POSTED),
     *(("GET", path) for path in ("/v1/model", "/v1/diagram", "/healthz", "/readyz")),
 )
 
@@ -109,7 +116,7 @@ def test_the_description_is_true(
     def fuzz(case: schemathesis.Case) -> None:
         case.call_and_validate(
             headers={"Authorization": "Bearer t"},
-            timeout=60,
+            timeout=240,
             excluded_checks=[positive_data_acceptance],  # no schema says which bytes are a picture
         )
 

@@ -1,0 +1,91 @@
+"""A detector as it is served: regions are searched for in processes, one engine judges them."""
+
+from __future__ import annotations
+
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from inception.data.images import Picture, read_image
+from inception.detection.detector_file import DetectorInfo, read_detector
+from inception.detection.predictor import Detected, DetectionPredictor
+from inception.detection.proposals import as_searched, check_installed, proposed_in, search_small
+from inception.errors import InputError
+from inception.models.spec import Spec
+from inception.serving.uploads import Upload
+from inception.serving.workshop import Workshop
+
+TRIED_PX = (16, 64)  # of the picture that a detector is tried with: plain and flat, a quick search
+
+
+class _Read(NamedTuple):
+    picture: Picture
+    small: Picture  # as Selective Search takes it
+
+
+class ServedDetector:
+    """One detector: what it says of itself, and an engine that has run once.
+
+    Args:
+        name: by which it is asked for.
+        source: as it was given.
+        path: its file.
+        workshop: where it works.
+
+    Raises:
+        InputError: it cannot be opened, gives no numbers, or OpenCV is missing.
+    """
+
+    explains = attributes = False
+
+    def __init__(self, name: str, source: str | Path, path: Path, workshop: Workshop) -> None:
+        check_installed()
+        self.name, self.source, self.path, self._workshop = name, source, path, workshop
+        self.info: DetectorInfo = read_detector(path)
+        how = workshop.choice
+        self._predictor = DetectionPredictor(
+            path, engine=how.engine, device=how.device, threads=how.threads
+        )
+        self.engine = self._predictor.engines[0].name
+        self._try()
+
+    @property
+    def spec(self) -> Spec:
+        """Its network, backbone and region head."""
+        return self.info.detector.network
+
+    async def detect(self, least_score: float, upload: Upload) -> Detected:
+        """The objects in a picture that are at least so sure.
+
+        Raises:
+            UnreadableImageError: the picture cannot be read.
+            HTTPException: 503, the search for regions broke off.
+        """
+        shop, how = self._workshop, self.info.detector.search
+        async with shop.whole:
+            read = await shop.decode(lambda: _read(upload))
+            found = await shop.search(read.small, how)
+            regions = proposed_in(read.picture, read.small, found).boxes_xyxy
+            return await shop.run(
+                lambda: self._predictor.detect(
+                    read.picture, regions, path=upload.name, least_score=least_score
+                )
+            )
+
+    def _try(self) -> None:
+        """Once through everything: whatever does not work is told before anybody waits for it."""
+        height, width = TRIED_PX
+        picture = np.full((height, width, 3), 127, np.uint8)
+        how = self.info.detector.search
+        try:
+            self._workshop.searchers().submit(search_small, as_searched(picture), how).result()
+        except BrokenProcessPool:
+            raise InputError("no process can be started to look for regions in") from None
+        self._predictor.detect(picture, np.array([[0, 0, width, height]], np.float32))
+
+
+def _read(upload: Upload) -> _Read:
+    picture = read_image(upload.data, name=upload.name)
+    return _Read(picture, as_searched(picture))
