@@ -1,17 +1,23 @@
 // The page: pictures come in, each is asked about, one of them is shown.
 
 import { Refused, ask } from "/static/api.js";
+import { drawBoxes, inShort, showObjects, sureOf } from "/static/boxes.js";
 import { drawHeat } from "/static/heat.js";
 import { fillCard, percent, shapeOf, showAnswers, showBranches } from "/static/parts.js";
 
 const AT_ONCE = 2; // pictures being asked about
 const TOP = 5;
+const LEAST = 0.05; // score from which the server tells objects; the slider begins there
 const LARGER = 4; // times its own size, at most
+const LEADS = {
+  classifies: "Show it a picture. You get the likeliest classes and where in the picture they come from.",
+  finds: "Show it a picture. You get the objects in it, each in its box.",
+};
 const $ = (id) => document.getElementById(id);
 
 let card; // of the model that is asked
 let model; // its name where another than the first was chosen
-let entries = []; // { file, url, thumb, predicted, explained, branches, error, chosen }
+let entries = []; // { file, url, thumb, predicted, explained, found, branches, error, chosen }
 let shown; // the entry that is looked at
 let running = 0;
 
@@ -25,6 +31,9 @@ async function start() {
   $("model-name").textContent = card.models.length > 1 ? "" : card.name;
   $("model-choice").hidden = card.models.length < 2;
   $("model").replaceChildren(...card.models.map((name) => new Option(name, name, false, name === card.name)));
+  const finds = Boolean(card.finding);
+  $("lead").textContent = finds ? LEADS.finds : LEADS.classifies;
+  $("answers-title").textContent = finds ? "What was found" : "Likeliest classes";
   fillCard($("facts"), card);
   $("card").hidden = false;
 }
@@ -56,9 +65,8 @@ function next() {
 async function look(entry) {
   const began = performance.now();
   try {
-    const told = await ask("/v1/predict", { picture: entry.file, model, top: TOP });
-    entry.predicted = told.predictions[0];
-    entry.time = `${Math.round(told.milliseconds)} ms, ${Math.round(performance.now() - began)} ms with the upload`;
+    const told = await answered(entry);
+    entry.time = `${duration(told.milliseconds)}, ${duration(performance.now() - began)} with the upload`;
     changed(entry);
     if (card?.explains) {
       const maps = await ask("/v1/explain", { picture: entry.file, model, top: TOP });
@@ -71,6 +79,19 @@ async function look(entry) {
   changed(entry);
 }
 
+async function answered(entry) {
+  if (card?.finding) {
+    const told = await ask("/v1/detect", { picture: entry.file, model, min_score: LEAST });
+    entry.found = told.detections[0];
+    return told;
+  }
+  const told = await ask("/v1/predict", { picture: entry.file, model, top: TOP });
+  entry.predicted = told.predictions[0];
+  return told;
+}
+
+const duration = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
+
 function changed(entry) {
   labelThumb(entry);
   if (entry === shown) show(entry);
@@ -82,34 +103,66 @@ function show(entry) {
   entries.forEach((e) => e.thumb.setAttribute("aria-current", e === entry));
   $("gallery").hidden = entries.length < 2;
   notice(entry.error ? `${entry.file.name}: ${entry.error}` : "");
-  $("result").hidden = Boolean(entry.error && !entry.predicted);
+  $("result").hidden = Boolean(entry.error && !answerOf(entry));
   if (another) {
     $("picture").src = entry.url;
     $("picture").alt = entry.file.name;
   }
   $("file-name").textContent = entry.file.name;
   $("time").textContent = entry.time ?? "looking…";
-  const maps = entry.explained?.maps ?? [];
-  entry.chosen ??= entry.predicted?.top[0].index;
-  showAnswers($("answers"), entry, maps.length > 0, choose);
-  $("answers-hint").hidden = !maps.length;
-  $("controls").hidden = $("legend").hidden = !maps.length;
+  if (card?.finding) showFound(entry);
+  else showPredicted(entry);
   $("branches").hidden = !(card?.branches && entry.predicted);
   draw();
   branches();
-  if (another || entry.error) say(entry);
-  else if (entry.predicted && !entry.said) say(entry);
+  if (another || entry.error || (answerOf(entry) && !entry.said)) say(entry);
+}
+
+const answerOf = (entry) => entry.predicted ?? entry.found;
+
+function showPredicted(entry) {
+  const maps = entry.explained?.maps ?? [];
+  entry.chosen ??= entry.predicted?.top[0].index;
+  showAnswers($("answers"), entry, maps.length > 0, choose);
+  $("answers-hint").textContent = "Choose a class to see where it comes from.";
+  $("answers-hint").hidden = !maps.length;
+  $("controls").hidden = $("legend").hidden = !maps.length;
+  $("box-controls").hidden = true;
+}
+
+function showFound(entry) {
+  const objects = sureOf(entry, least());
+  if (!objects.includes(entry.chosen)) entry.chosen = undefined;
+  showObjects($("answers"), entry, objects, (object) => choose(object === entry.chosen ? undefined : object));
+  $("answers-hint").textContent = "Choose one to pick it out.";
+  $("answers-hint").hidden = objects.length < 2;
+  $("box-controls").hidden = !entry.found?.objects.length;
+  $("controls").hidden = $("legend").hidden = true;
+}
+
+/** The score from which objects are shown. */
+function least() {
+  const percents = `${$("least").value} %`;
+  $("least-shown").textContent = percents;
+  $("least").setAttribute("aria-valuetext", percents);
+  return $("least").value / 100;
 }
 
 function say(entry) {
-  const best = entry.predicted?.top[0];
-  if (!best) return;
+  if (!answerOf(entry)) return;
   entry.said = true;
-  $("status").textContent = `${entry.file.name}: ${best.label}, ${percent(best.probability)}`;
+  $("status").textContent = `${entry.file.name}: ${summary(entry).filter(Boolean).join(", ")}`;
 }
 
-function choose(index) {
-  shown.chosen = index;
+/** What was answered, and how sure that is; nothing before. */
+function summary(entry) {
+  if (entry.found) return inShort(sureOf(entry, least()));
+  const best = entry.predicted?.top[0];
+  return best ? [best.label, percent(best.probability)] : ["", ""];
+}
+
+function choose(what) {
+  shown.chosen = what;
   show(shown);
 }
 
@@ -125,17 +178,19 @@ function fit() {
 
 const tallest = () => Math.min(0.6 * innerHeight, 560);
 
-/** The heat map at the size that the picture has on the page. */
+/** The heat map or the boxes at the size that the picture has on the page. */
 function draw() {
   fit();
-  const { explained, chosen } = shown ?? {};
+  const { explained, found, chosen } = shown ?? {};
   const map = explained?.maps.find((m) => m.index === chosen);
   const image = $("picture");
-  $("heat").hidden = !map || !$("heat-on").checked || !image.clientWidth || image.hidden;
+  const place = { width: image.clientWidth, height: image.clientHeight, left: image.offsetLeft, top: image.offsetTop };
+  $("boxes").hidden = !found || !$("boxes-on").checked || !place.width || image.hidden;
+  if (!$("boxes").hidden) drawBoxes($("boxes"), found, sureOf(shown, least()), chosen, place);
+  $("heat").hidden = !map || !$("heat-on").checked || !place.width || image.hidden;
   if (!map) return;
   $("legend-class").textContent = map.label;
   $("heat").style.opacity = $("opacity").value / 100;
-  const place = { width: image.clientWidth, height: image.clientHeight, left: image.offsetLeft, top: image.offsetTop };
   if (!$("heat").hidden) drawHeat($("heat"), explained, map, place);
 }
 
@@ -178,10 +233,11 @@ function addThumb(entry) {
 }
 
 function labelThumb(entry) {
-  const best = entry.predicted?.top[0];
-  const label = shapeOf("b", "", entry.error && !best ? "unreadable" : (best?.label ?? "…"));
-  entry.thumb.classList.toggle("bad", Boolean(entry.error && !best));
-  entry.thumb.lastChild.replaceChildren(label, shapeOf("span", "muted", best ? percent(best.probability) : ""));
+  const bad = Boolean(entry.error && !answerOf(entry));
+  const [what, sure] = summary(entry);
+  const label = shapeOf("b", "", bad ? "unreadable" : what || "…");
+  entry.thumb.classList.toggle("bad", bad);
+  entry.thumb.lastChild.replaceChildren(label, shapeOf("span", "muted", sure));
   entry.thumb.setAttribute("aria-label", `${entry.file.name}: ${label.textContent}`);
 }
 
@@ -205,7 +261,7 @@ async function changeModel() {
   model = $("model").value;
   await start();
   for (const entry of entries) {
-    for (const key of ["asked", "predicted", "explained", "branches", "error", "chosen", "time", "said"]) delete entry[key];
+    for (const key of ["asked", "predicted", "explained", "found", "branches", "error", "chosen", "time", "said"]) delete entry[key];
     labelThumb(entry);
   }
   if (shown) show(shown);
@@ -241,7 +297,11 @@ $("picture").addEventListener("error", () => {
   $("picture").hidden = true;
   $("unshown").hidden = Boolean(shown?.error);
 });
-for (const id of ["heat-on", "opacity"]) $(id).addEventListener("input", draw);
+for (const id of ["heat-on", "opacity", "boxes-on"]) $(id).addEventListener("input", draw);
+$("least").addEventListener("input", () => {
+  entries.forEach(labelThumb);
+  show(shown);
+});
 $("branches").addEventListener("toggle", branches);
 $("clear").addEventListener("click", clear);
 $("model").addEventListener("change", changeModel);

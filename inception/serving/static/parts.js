@@ -10,25 +10,31 @@ export function shapeOf(kind, name = "", text = "") {
 
 export const percent = (share) => `${(100 * share).toFixed(share > 0.9995 || share < 0.0005 ? 0 : 1)} %`;
 
+/** A name, a share and a bar as long as it. */
+export function bar(kind, label, share) {
+  const made = shapeOf(kind, "answer");
+  const track = shapeOf("span", "track");
+  const fill = shapeOf("span", "fill");
+  fill.style.width = percent(share).replace(" ", "");
+  track.append(fill);
+  made.append(shapeOf("span", "label", label), shapeOf("span", "percent", percent(share)), track);
+  return made;
+}
+
 /** The likeliest classes as bars; each is a button where it has a map to show. */
 export function showAnswers(list, entry, canChoose, choose) {
   if (!entry.predicted) return list.replaceChildren(shapeOf("li", "waiting"));
   const focused = [...list.querySelectorAll("button")].indexOf(document.activeElement);
   list.replaceChildren(
     ...entry.predicted.top.map((answer) => {
-      const bar = shapeOf(canChoose ? "button" : "div", "answer");
-      const track = shapeOf("span", "track");
-      const fill = shapeOf("span", "fill");
-      fill.style.width = percent(answer.probability).replace(" ", "");
-      track.append(fill);
-      bar.append(shapeOf("span", "label", answer.label), shapeOf("span", "percent", percent(answer.probability)), track);
+      const made = bar(canChoose ? "button" : "div", answer.label, answer.probability);
       if (canChoose) {
-        bar.type = "button";
-        bar.setAttribute("aria-pressed", answer.index === entry.chosen);
-        bar.addEventListener("click", () => choose(answer.index));
+        made.type = "button";
+        made.setAttribute("aria-pressed", answer.index === entry.chosen);
+        made.addEventListener("click", () => choose(answer.index));
       }
       const item = document.createElement("li");
-      item.append(bar);
+      item.append(made);
       return item;
     }),
   );
@@ -70,13 +76,14 @@ export function fillCard(list, card) {
   const more = card.classes.length - 12;
   const metrics = Object.entries(card.metrics)
     .filter(([, value]) => ["number", "string"].includes(typeof value))
-    .map(([name, value]) => `${name.replaceAll("_", " ")} ${/accuracy/.test(name) ? percent(value) : figure(value)}`);
+    .map(([name, value]) => `${name.replaceAll("_", " ")} ${/accuracy|^map/.test(name) ? percent(value) : figure(value)}`);
   const facts = {
     Network: card.network,
     Classes: `${card.classes.length}: ${few}${more > 0 ? ` and ${more} more` : ""}`,
-    Picture: `${how.size} × ${how.size} px, ${how.resize.replace("_", " ")}, ${how.channel_order}`,
+    Picture: pictureOf(card),
+    Regions: card.finding ? regionsOf(card.finding) : "",
     Parameters: large(card.parameters),
-    "Multiply-adds": large(card.multiply_adds),
+    "Multiply-adds": `${large(card.multiply_adds)}${card.finding ? " at most" : ""}`,
     Measured: metrics.join(" · "),
     Engine: card.engine,
     File: card.file,
@@ -86,5 +93,15 @@ export function fillCard(list, card) {
   const shown = Object.entries(facts).filter(([, value]) => value);
   list.replaceChildren(...shown.flatMap(([term, value]) => [shapeOf("dt", "", term), shapeOf("dd", "", value)]));
 }
+
+function pictureOf({ preprocessing, finding }) {
+  const { size, resize, channel_order } = preprocessing;
+  if (!finding) return `${size} × ${size} px, ${resize.replace("_", " ")}, ${channel_order}`;
+  const how = finding.mode === "fast" ? `once, its long side ${size} px` : `each region, ${size} × ${size} px`;
+  return `${how}, ${channel_order}`;
+}
+
+const regionsOf = ({ search, most_regions, stage }) =>
+  `by Selective Search (${search.mode}), ${most_regions} at most, pooled from ${stage}`;
 
 const figure = (value) => (typeof value === "number" ? Number(value.toPrecision(4)) : value);
