@@ -40,19 +40,25 @@ AT_ONCE = 16  # pictures in a turn
 
 
 def main() -> None:
-    options = arguments(__doc__, rounds=15)
+    options = arguments(__doc__, rounds=15, parts=("time", "int8", "places"))
     pictures = dict(labelled(DATA / "dogs-vs-cats" / "val-000.tar"))
     fast, several = ClassActivation(SHIPPED), list(pictures.values())
-    columns = ["explain over", "times as long", "spread"]
-    show("time", columns, timed(several[:AT_ONCE], fast, options.rounds, options.clock))
+    if "time" in options.parts:
+        columns = ["explain over", "times as long", "spread"]
+        show("time", columns, timed(several[:AT_ONCE], fast, options.rounds, options.clock))
+    if "int8" in options.parts:
+        columns = ["pictures", "median correlation", "least", f"below {ALIKE}"]
+        show("int8's map with fp32's", columns, [compared(several[:COMPARED], fast)])
+    if "places" in options.parts:
+        columns = ["method", "heat in box", "box of crop", "hottest in box"]
+        show("where the heat lies", columns, list(places(pictures)))
+
+
+def compared(pictures: list[Picture], fast: ClassActivation) -> list[str]:
     with TemporaryDirectory() as folder:
-        alike = correlations(several[:COMPARED], fast, ClassActivation(int8(Path(folder))))
+        alike = correlations(pictures, fast, ClassActivation(int8(Path(folder))))
     below = sum(each < ALIKE for each in alike)
-    row = [str(len(alike)), f"{np.median(alike):.4f}", f"{min(alike):.4f}", str(below)]
-    columns = ["pictures", "median correlation", "least", f"below {ALIKE}"]
-    show("int8's map with fp32's", columns, [row])
-    columns = ["method", "heat in box", "box of crop", "hottest in box"]
-    show("where the heat lies", columns, list(places(pictures)))
+    return [str(len(alike)), f"{np.median(alike):.4f}", f"{min(alike):.4f}", str(below)]
 
 
 def labelled(tar: Path, most: int | None = None) -> Iterator[tuple[str, Picture]]:

@@ -40,6 +40,8 @@ from inception.weights.model_file import read_info
 OURS = "inception serve"
 LIT = "LitServe"
 PATIENCE_S = 30  # an answer that takes longer counts as broken
+CROWDS = (64, 23, 7, 48, 3)  # clients whose pictures gather while memory is watched
+WARM = 1000  # requests before that
 FORM = "multipart/form-data; boundary=xyz"
 
 
@@ -217,15 +219,17 @@ def crowd(model: Path, bodies: list[bytes], options: argparse.Namespace) -> None
 
 
 def memory(model: Path, bodies: list[bytes], options: argparse.Namespace) -> None:
-    """Memory held, every tenth of the requests."""
-    with serving(served(model)) as (port, process):
-        load(port, bodies, 64, requests=500)
+    """Memory held, every tenth of the requests; crowds of all sizes make runs of all sizes."""
+    each, crowds = options.requests // 10, cycle(CROWDS)
+    with serving(served(model, "--deadline", "120")) as (port, process):
+        for crowd in CROWDS:
+            load(port, bodies, crowd, requests=WARM // len(CROWDS))
         rows = []
         for tenth in range(11):
             held = process.memory_info().rss / 1e6
-            rows.append([f"{tenth * options.requests // 10:,}", f"{held:,.0f}"])
-            if tenth < 10:
-                load(port, bodies, 64, requests=options.requests // 10)
+            rows.append([f"{tenth * each:,}", f"{held:,.0f}"])
+            for _ in range(5 * (tenth < 10)):
+                load(port, bodies, next(crowds), requests=each // 5)
     show("memory over requests", ["requests", "MB"], rows)
 
 

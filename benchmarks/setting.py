@@ -38,7 +38,11 @@ class Own(NamedTuple):
 
 
 def arguments(
-    what: str | None, *own: Own, rounds: int | None = None, model: str | None = None
+    what: str | None,
+    *own: Own,
+    rounds: int | None = None,
+    model: str | None = None,
+    parts: Sequence[str] = (),
 ) -> argparse.Namespace:
     """The options of scripts that time, with their ``clock``.
 
@@ -47,6 +51,7 @@ def arguments(
         own: options that others do not have.
         rounds: turns by default, where there are several.
         model: the default network, where there is a choice.
+        parts: of the script, where it may run some of them; all by default.
     """
     parser = argparse.ArgumentParser(description=what)
     for name, default, about in own:
@@ -54,6 +59,8 @@ def arguments(
         parser.add_argument(name, type=kind, default=default, help=about)
     if rounds is not None:
         parser.add_argument("--rounds", type=int, default=rounds, help="turns of each")
+    if parts:
+        parser.add_argument("--parts", nargs="*", choices=parts, default=list(parts))
     if model:
         parser.add_argument("--model", default=model, help="an architecture, with fresh weights")
     parser.add_argument(

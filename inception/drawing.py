@@ -337,7 +337,7 @@ def draw_branches(modules: Mapping[str, Mapping[str, float]], title: str, path: 
 
 def captioned(picture: Picture, *lines: str) -> Picture:
     """The picture at its own size under lines of text; wider only where the text needs it."""
-    size = int(np.clip(picture.shape[1] / 26, 11, 64))
+    size = int(np.clip(picture.shape[1] / 40, 11, 64))
     font = text_font(size)
     margin, step = size // 2, round(1.4 * size)
     wide = max(picture.shape[1], *(2 * margin + round(font.getlength(line)) for line in lines))
