@@ -12,12 +12,10 @@ from PIL import Image
 from playwright.sync_api import Browser, expect, sync_playwright
 from running import Running, running
 
-from inception.serving.limits import Limits
-
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Running]:
-    with running(limits=Limits(deadline_s=120)) as server:  # on a busy machine too
+    with running() as server:
         yield server
 
 
@@ -27,7 +25,7 @@ def photographs(real_data: Path) -> list[bytes]:
     return [path.read_bytes() for path in sorted((real_data / "ants-bees" / "val").glob("*/*"))]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it lasts asyncio has a loop, so no other may run
 def browser() -> Iterator[Browser]:
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
     if path is None:

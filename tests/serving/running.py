@@ -17,6 +17,8 @@ from inception.serving.limits import Limits
 from inception.serving.security import Rules
 from inception.serving.server import Server, bind, settings
 
+PATIENT = Limits(deadline_s=120)  # on a busy machine too
+
 
 class Reply(NamedTuple):
     status: int
@@ -92,7 +94,9 @@ def running(
 ) -> Iterator[Running]:
     """A server, by default of the model that comes with the package."""
     app = create_app(
-        sources or {SHIPPED: SHIPPED}, limits=limits, rules=Rules(token, local_names=not token)
+        sources or {SHIPPED: SHIPPED},
+        limits=limits or PATIENT,
+        rules=Rules(token, local_names=not token),
     )
     with bind("127.0.0.1", 0) as bound:
         server = Server(settings(app))

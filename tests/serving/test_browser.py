@@ -64,7 +64,7 @@ def test_a_dropped_picture_is_named_and_explained(page: Page, pets: dict[str, Pa
     expect(page.locator("#answers button").nth(1)).to_have_attribute("aria-pressed", "true")
     expect(page.locator("#legend-class")).to_have_text("cat")
     page.locator("#branches summary").click()
-    expect(page.locator("#modules .module")).to_have_count(9, timeout=60_000)
+    expect(page.locator("#modules .module")).to_have_count(9, timeout=240_000)
     expect(page.locator("#modules .module").last).to_contain_text("5b")
     page.locator("#card summary").click()
     expect(page.locator("#facts")).to_contain_text("googlenet_bn")

@@ -14,7 +14,6 @@ from small_detectors import small_detector, small_network
 
 from inception.detection.detector_file import DetectorInfo, save_detector
 from inception.serving import workshop
-from inception.serving.limits import Limits
 
 PATIENCE_MS = 120_000
 LEAN = (1.5, 0.5)  # added to the logits of the two classes, so that some regions are sure enough
@@ -29,7 +28,7 @@ def finder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     save_detector(file, network.state_dict(), DetectorInfo(detector))
     with pytest.MonkeyPatch.context() as patch:  # in a thread: a process takes seconds to start
         patch.setattr(workshop, "search_pool", lambda _: ThreadPoolExecutor(1))
-        with running({"roos": file}, limits=Limits(deadline_s=120)) as server:
+        with running({"roos": file}) as server:
             yield server
 
 

@@ -27,8 +27,6 @@ from inception.serving.limits import Limits
 from inception.weights.description import KEY, read_description
 from inception.weights.model_file import ModelInfo, save_model
 
-PATIENT = Limits(deadline_s=120)
-
 
 @pytest.fixture(autouse=True, scope="module")
 def searched_here() -> Iterator[None]:
@@ -51,7 +49,7 @@ def finder(detector: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     torch.manual_seed(0)
     pets = tmp_path_factory.mktemp("pets") / "pets.safetensors"
     save_model(pets, build(SMALL).state_dict(), ModelInfo(SMALL, ("x", "y", "z")))
-    with running({"pets": pets, "roos": detector}, limits=PATIENT) as server:
+    with running({"pets": pets, "roos": detector}) as server:
         yield server
 
 
@@ -148,7 +146,7 @@ def test_an_exported_detector_is_served(
     detector: Path, finder: Running, scenes: list[bytes], tmp_path: Path
 ) -> None:
     export_detector(detector, tmp_path / "roos", scenes[:1])
-    with running({"roos": tmp_path / "roos"}, limits=PATIENT) as server:
+    with running({"roos": tmp_path / "roos"}) as server:
         ours, theirs = (
             s.send(scenes[0], "/v1/detect?min_score=0").json["detections"] for s in (server, finder)
         )
@@ -185,7 +183,7 @@ def test_a_process_that_is_killed_is_replaced(
 ) -> None:
     monkeypatch.setattr(workshop, "search_pool", search_pool)
     before = set(active_children())
-    with running({"roos": detector}, limits=PATIENT) as server:
+    with running({"roos": detector}) as server:
         for child in set(active_children()) - before:
             assert child.pid is not None
             os.kill(child.pid, signal.SIGKILL)

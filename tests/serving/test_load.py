@@ -110,10 +110,13 @@ def test_sigterm_ends_it_well_once_all_is_answered(photographs: list[bytes]) -> 
         line = process.stdout.readline().decode()
         assert line.startswith(f"serving {SHIPPED} at http://127.0.0.1:")
         port = int(line.rpartition(":")[2])
-        answered = asyncio.run(
-            asyncio.wait_for(ask_until_the_end(port, photographs[0], process), 60)
-        )
-        assert process.wait(30) == 0
+        try:
+            answered = asyncio.run(
+                asyncio.wait_for(ask_until_the_end(port, photographs[0], process), 300)
+            )
+            assert process.wait(60) == 0
+        finally:
+            process.kill()  # or leaving the block would wait for it for ever
         assert process.stderr.read() == b""
     assert answered > CLIENTS
 
