@@ -14,6 +14,7 @@ from inception.cli.output import (
     MaxPixelsOption,
     QuietOption,
     ThreadsOption,
+    per_second,
     say,
 )
 from inception.cli.printing import Printing, clock, moved_note, print_settings
@@ -224,7 +225,7 @@ class _Printer(Printing):
             "boxes": f"{row['loss_boxes']:.3f}",
             "val loss": f"{row['val_loss']:.3f}",
             "regions": f"{100 * row['region_accuracy']:.2f} %",
-            "images/s": f"{row['images_per_second']:.1f}",
+            "images/s": per_second(row["images_per_second"]),
             "time": clock(row["seconds"]),
         }
         self.row(cells)

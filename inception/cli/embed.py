@@ -17,6 +17,7 @@ from inception.cli.output import (
     MaxPixelsOption,
     QuietOption,
     ThreadsOption,
+    per_second,
     say,
 )
 
@@ -134,7 +135,7 @@ def _tell_written(
         of = f"stage {stage}, averaged" if stage else "what the classifier sees"
         say(
             f"{written.vectors:,} vectors of {written.features:,} numbers ({of}) in {out}; "
-            f"{speed:.0f} pictures/s ({engine})"
+            f"{per_second(speed)} pictures/s ({engine})"
         )
 
 

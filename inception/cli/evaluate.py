@@ -21,6 +21,7 @@ from inception.cli.output import (
     MaxPixelsOption,
     QuietOption,
     ThreadsOption,
+    per_second,
     say,
 )
 from inception.cli.robustness import (
@@ -291,7 +292,7 @@ def print_evaluation(result: Evaluation, *, quiet: bool = False) -> None:
     out.print(
         f"top-1 {percent(result.top1_accuracy)} ({low:.1f} to {high:.1f}){top5}, loss "
         f"{result.loss:.4f}{together} on {result.images:,} pictures ({result.split}), {crops} "
-        f"each; {result.images_per_second:.0f} images/s ({result.engine})"
+        f"each; {per_second(result.images_per_second)} images/s ({result.engine})"
     )
     if not quiet:
         out.print(_means(result))

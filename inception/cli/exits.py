@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inception.cli.output import say
+from inception.cli.output import per_second, say
 
 if TYPE_CHECKING:
     from inception.evaluation.exits import ExitEvaluation
@@ -134,4 +134,4 @@ def _curve_table(result: ExitEvaluation) -> Any:
 
 
 def _speed(images: int, seconds: float) -> str:
-    return f"{images / seconds:.0f} images/s"
+    return f"{per_second(images / seconds)} images/s"

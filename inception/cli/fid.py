@@ -17,6 +17,7 @@ from inception.cli.output import (
     JsonOption,
     MaxPixelsOption,
     ThreadsOption,
+    per_second,
     say,
 )
 
@@ -180,5 +181,5 @@ def _print(scores: Scores, way: str) -> None:
         for side in (scores.real, scores.fake)
     ]
     speed = scores.pictures_per_second
-    rate = "" if speed is None else f"; {speed:.1f} pictures/s"
+    rate = "" if speed is None else f"; {per_second(speed)} pictures/s"
     say(f"{counts[0]} real and {counts[1]} generated pictures{rate}")

@@ -174,3 +174,8 @@ def give_up_output() -> None:
 def percent(share: float | None) -> str:
     """A share as a percentage with two digits, a dash for none."""
     return "–" if share is None else f"{100 * share:.2f} %"
+
+
+def per_second(count: float) -> str:
+    """How many there are in a second, with a digit after the point below ten."""
+    return f"{count:.1f}" if count < 10 else f"{count:.0f}"

@@ -10,7 +10,7 @@ import typer
 from inception.cli.completion import attacks
 from inception.cli.exits import watched
 from inception.cli.grouped import ROBUSTNESS
-from inception.cli.output import say
+from inception.cli.output import per_second, say
 from inception.errors import InputError
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _print_attacked(told: Attacked, eps: str, *, quiet: bool) -> None:
         f"{told.attack.kind} of {eps}{steps}: top-1 {percent(told.clean.top1_accuracy)} to "
         f"{percent(told.robust.top1_accuracy)} on {told.clean.images:,} pictures "
         f"({told.clean.split}); {percent(told.fooled)} of the right answers were turned; "
-        f"{told.clean.images_per_second:.1f} pictures/s"
+        f"{per_second(told.clean.images_per_second)} pictures/s"
     )
 
 

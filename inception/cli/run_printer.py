@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from inception.cli.output import per_second
 from inception.cli.printing import Printing, clock, moved_note
 from inception.errors import command
 
@@ -71,7 +72,7 @@ class RunPrinter(Printing):
         done = state.epoch * self.steps_per_epoch + state.step
         pace = state.seconds / max(state.step, 1)
         speed = state.pictures / max(state.seconds, 1e-9)
-        note = f"{losses}  {speed:.0f} images/s  {clock(pace * (self.steps - done))} left"
+        note = f"{losses}  {per_second(speed)} images/s  {clock(pace * (self.steps - done))} left"
         name = f"epoch {state.epoch + 1}/{self.epochs}"
         self.move(name, state.step, steps, note)
 
@@ -91,7 +92,7 @@ class RunPrinter(Printing):
         columns |= {
             "val loss": f"{row['val_loss']:.3f}",
             "top-1": f"{100 * row['top1_accuracy']:.2f} %",
-            "images/s": f"{row['images_per_second']:.0f}",
+            "images/s": per_second(row["images_per_second"]),
             "time": clock(row["seconds"]),
         }
         self.row(columns, "  best" if best else "")

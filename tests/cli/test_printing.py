@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from inception.cli import printing
+from inception.cli import output, printing
 from inception.cli.printing import Printing
 
 
@@ -39,3 +39,8 @@ def test_a_header_stands_above_the_first_row_of_each_table(
     assert told == [
         ["epoch", "loss"], ["0", "0.5", "best"], ["1", "0.5", "best"], ["epoch"], ["2"],
     ]  # fmt: skip
+
+
+def test_a_slow_rate_keeps_a_digit() -> None:
+    told = [output.per_second(count) for count in (0.4466, 9.94, 10.2, 1234.5)]
+    assert told == ["0.4", "9.9", "10", "1234"]
