@@ -52,8 +52,8 @@ class SearchPrinter(Printing):
         """Prints how many draws are trained first, where some were scored."""
         if kept:
             self.line(
-                f"{self.plan.filter_of} draws scored by {self.plan.filter}: "
-                f"the best {kept} are trained first"
+                f"{self.plan.filter_of} draws scored by {self.plan.filter}; "
+                f"trained first: the best {kept}"
             )
         self.began_at = time.monotonic()
 
