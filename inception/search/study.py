@@ -50,6 +50,8 @@ class Plan:
         """The plan as JSON values."""
         values = asdict(self)
         values["space"] = {name: _listed(value) for name, value in values["space"].items()}
+        if self.filter is None:  # as in studies begun before there was one
+            del values["filter"], values["filter_of"]
         return {**values, "data": dict(self.data)}
 
 
@@ -110,7 +112,7 @@ def open_study(storage: str, plan: Plan) -> optuna.Study:
     if was is None:
         study.set_user_attr("plan", now)
         _begin(study, plan)
-    elif differing := [name for name in now if was.get(name) != now[name]]:
+    elif differing := [name for name in was | now if was.get(name) != now.get(name)]:
         raise InputError(
             f"the study in {storage} differs in {', '.join(differing)}: go on with it as it was "
             "begun, or name another --out or --storage"

@@ -106,3 +106,11 @@ def test_a_filter_that_is_none_is_refused(tmp_path: Path) -> None:
     plan = replace(PLAN, filter="sinflow")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="did you mean 'synflow'"):
         open_study(str(tmp_path / "study.journal"), plan)
+
+
+def test_a_study_without_a_filter_goes_on_as_one_from_before_there_was_any(tmp_path: Path) -> None:
+    plan = replace(PLAN, filter=None)
+    open_study(str(tmp_path / "study.journal"), plan)
+    open_study(str(tmp_path / "study.journal"), replace(plan, filter_of=8))  # which says nothing
+    with pytest.raises(InputError, match="differs in filter"):
+        open_study(str(tmp_path / "study.journal"), PLAN)
