@@ -68,11 +68,18 @@ def dream(
             with torch.enable_grad():
                 x = normalise(seen.permute(0, 2, 3, 1))
                 (slope,) = torch.autograd.grad(_wish(network, x, stage, class_index), seen)
-            slope = slope.roll([-s for s in shift], (2, 3))
+            slope = _smooth(slope.roll([-s for s in shift], (2, 3)))
             change += rate * slope / slope.abs().mean().clamp_min(1e-12)
             change = (base + change).clamp(0, 255) - base
     made: Picture = (own + change)[0].permute(1, 2, 0).round().to(torch.uint8).numpy()
     return made
+
+
+def _smooth(slope: Tensor) -> Tensor:
+    """Without what differs from pixel to pixel, which a network rewards and nobody can see."""
+    for _ in range(2):
+        slope = F.avg_pool2d(F.pad(slope, (1, 1, 1, 1), mode="reflect"), 3, stride=1)
+    return slope
 
 
 def _sizes(own: Tensor, smallest: int, octaves: int) -> Iterator[tuple[int, int]]:
