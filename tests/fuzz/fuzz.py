@@ -10,6 +10,7 @@ import argparse
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -65,7 +66,8 @@ def fuzz(name: str, seconds: float, seed: int, out: Path) -> None:
     warnings.simplefilter("ignore")
     target, random, folder = TARGETS[name], np.random.default_rng(seed), out / f"current-{name}"
     whole, path, seen, refused, tries = target.whole(), folder / target.name, set(), 0, 0
-    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)  # files beside it may be an earlier session's
+    path.parent.mkdir(parents=True)
     path.write_bytes(whole)
     target.read(path)
     begun, processor, told_at = time.monotonic(), processor_s(), 0.0
