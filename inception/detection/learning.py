@@ -313,4 +313,4 @@ def _optimiser(network: nn.Module, config: DetectConfig) -> torch.optim.Optimize
 
 
 def _mixed(*numbers: int) -> int:
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]) >> 1

@@ -393,4 +393,4 @@ def peak_memory_mb(device: torch.device) -> float:
 
 
 def _mixed(*numbers: int) -> int:
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]) >> 1
