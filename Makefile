@@ -8,7 +8,7 @@ TORCHVISION ?= torchvision==0.28.0
 FACENET ?= facenet-pytorch==2.6.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check install docs dist fuzz published browser lock sbom
+.PHONY: help demo test check install docs dist fuzz minimum published browser lock sbom
 
 help:  ## the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -34,6 +34,19 @@ dist: $(VENV)/torch  ## wheel and sdist, into dist/
 
 fuzz: $(VENV)/test  ## damaged files of every kind, SECONDS a target (an hour); findings are kept
 	$(BIN)/python tests/fuzz/fuzz.py --seconds $(or $(SECONDS),3600)
+
+# torch is the one of all others: of 2.9, the oldest, there are builds for CPUs on its own index only.
+# Old packages warn about others of today, so warnings are no errors here.
+minimum:  ## the oldest dependencies that pyproject.toml takes, in .venv/minimum, and tests over each
+	$(PYTHON) -m venv --clear $(VENV)/minimum
+	$(VENV)/minimum/bin/pip install --quiet uv '$(TORCH)'
+	$(VENV)/minimum/bin/uv pip compile pyproject.toml --extra all --resolution lowest-direct --quiet \
+	    --python $(VENV)/minimum/bin/python --no-annotate --no-header \
+	    --no-emit-package torch --no-emit-package triton --output-file $(VENV)/minimum/all.txt
+	sed -i.all '/^nvidia-/d' $(VENV)/minimum/all.txt
+	$(VENV)/minimum/bin/uv pip install --quiet --python $(VENV)/minimum/bin/python --no-deps \
+	    --requirement $(VENV)/minimum/all.txt pytest==9.2.0 iniconfig pluggy -e .
+	OMP_NUM_THREADS=1 $(VENV)/minimum/bin/pytest -W default @tests/minimum.txt
 
 install: $(VENV)/test  ## everything a developer needs
 
