@@ -94,7 +94,10 @@ def kill_many(place: Path, wanted: int, chance: random.Random) -> None:
             sys.exit(f"run {runs} after {befell.total()} kills: {found}, not {whole}")
         shutil.rmtree(run)
         if runs % 20 == 0:
-            print(f"{befell.total():,} kills, {time.monotonic() - begun:,.0f} s", flush=True)
+            told = ", ".join(f"{count:,} {what}" for what, count in befell.most_common())
+            print(
+                f"{befell.total():,} kills, {time.monotonic() - begun:,.0f} s: {told}", flush=True
+            )
     print(f"{befell.total():,} kills in {runs:,} runs of {seconds:.2f} s, every one as if never "
           f"stopped, {time.monotonic() - begun:,.0f} s")  # fmt: skip
     for what, count in befell.most_common():
