@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from damage import Target, damaged_json, damaged_tensors, damaged_text
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "detection"))
+sys.path[:0] = [str(Path(__file__).parents[1] / "detection"), str(Path(__file__).parents[1])]
 
 
 def annotated(kind: str, name: str) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any
 from damage import Target, damaged_json, damaged_tensors
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "detection"))
+sys.path[:0] = [str(Path(__file__).parents[1] / "detection"), str(Path(__file__).parents[1])]
 LAST, CONFIG, MODEL = "last.safetensors", "config.json", "model.safetensors"
 
 
