@@ -16,7 +16,6 @@ from inception.preprocessing import Preprocessing
 from inception.runtime.program import Floats
 
 SAMPLES = 2  # a side of a cell of the pooled grid
-AT_ONCE = 64  # regions whose rows are pooled together: some 100 MB
 
 
 def shown_whole(picture: Picture, preprocessing: Preprocessing) -> tuple[Picture, float]:
@@ -102,15 +101,22 @@ def roi_align(features: Floats, boxes_in_cells: Boxes, grid: int) -> Floats:
     """What the features ``[C, H, W]`` are in each box, ``[N, C, grid, grid]``.
 
     RoI align: no coordinate is rounded. Since the points of a box stand in rows and columns, it is
-    two products of matrices.
+    two products of matrices, of the few cells that a box is made of.
     """
     channels, height, width = features.shape
-    out = np.empty((len(boxes_in_cells), channels, grid, grid), np.float32)
-    for start in range(0, len(boxes_in_cells), AT_ONCE):
-        some = boxes_in_cells[start : start + AT_ONCE]
-        rows = pool_weights(some[:, 1], some[:, 3], height, grid)
-        columns = pool_weights(some[:, 0], some[:, 2], width, grid)
-        high = np.tensordot(rows, features, axes=([2], [1]))  # [n, grid, C, W]
-        pooled = high @ columns[:, None].swapaxes(2, 3)  # [n, grid, C, grid]
-        out[start : start + AT_ONCE] = pooled.transpose(0, 2, 1, 3)
-    return out
+    cells = np.ascontiguousarray(features.transpose(1, 2, 0))
+    rows = pool_weights(boxes_in_cells[:, 1], boxes_in_cells[:, 3], height, grid)
+    columns = pool_weights(boxes_in_cells[:, 0], boxes_in_cells[:, 2], width, grid)
+    out = np.empty((len(boxes_in_cells), grid, grid, channels), np.float32)
+    for pooled, down, across in zip(out, rows, columns, strict=True):
+        high, wide = _counting(down), _counting(across)
+        seen = cells[high, wide]  # [h, w, C]
+        lines = (down[:, high] @ seen.reshape(len(seen), -1)).reshape(grid, -1, channels)
+        np.matmul(across[:, wide], lines, out=pooled)
+    return np.ascontiguousarray(out.transpose(0, 3, 1, 2))
+
+
+def _counting(weights: Floats) -> slice:
+    """From the first to the last cell that counts in any bin ``[grid, cells]``."""
+    found = np.flatnonzero(weights.any(axis=0))
+    return slice(int(found[0]), int(found[-1]) + 1)
