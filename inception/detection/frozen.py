@@ -42,8 +42,9 @@ class Seen:
         index: in its data set.
         regions: in the picture's own pixels; of ``rcnn`` those kept, some in a mirror.
         width: of the picture.
-        scale: by which ``fast`` multiplies its sides.
+        scale: by which ``fast`` multiplies its sides in a square of its own share 1.
         mirrored: ``[n]``, of the squares that are shown of it: whole pictures, or its regions.
+        shares: ``[n]``, of the detector's size that its long side has in each; the first is 1.
     """
 
     index: int
@@ -51,6 +52,7 @@ class Seen:
     width: int
     scale: float
     mirrored: npt.NDArray[np.bool_]
+    shares: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def frozen_set(
     proposals: Mapping[int, Boxes],
     *,
     freeze: str | None,
-    mirror: bool,
+    varied: bool,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> FrozenSet:
     """A data set behind the stages up to ``freeze``, from the cache where it is there.
@@ -108,7 +110,7 @@ def frozen_set(
         config: how many regions are kept of a picture, and what else decides them.
         proposals: of the pictures that can be read, by their numbers.
         freeze: the last frozen stage; None for none.
-        mirror: whether squares are also seen in a mirror.
+        varied: whether squares are also seen in a mirror and smaller, as the settings say.
         progress: told of pictures done and in all.
     """
     seen, unreadable = [], {}
@@ -118,7 +120,14 @@ def frozen_set(
         except UnreadableImageError as error:
             unreadable[error.name] = error.reason
             continue
-        seen.append(_seen(dataset, index, proposals[index], shape, detector, config, mirror))
+        regions = matched(
+            proposals[index],
+            dataset.objects(index),
+            len(detector.classes),
+            positive_iou=config.positive_iou,
+        )
+        scale = detector.picture_size / max(shape)
+        seen.append(_seen(index, regions, shape[1], scale, detector, config, varied))
     frozen = _Frozen(detector, read_weights(weights), freeze, config)
     place = cache_folder() / "detection" / f"{frozen.key(dataset, seen)}.npy"
     if not place.exists():
@@ -129,24 +138,26 @@ def frozen_set(
 
 
 def _seen(
-    dataset: DetectionSet,
     index: int,
-    proposals_xyxy: Boxes,
-    shape: tuple[int, ...],
+    regions: Regions,
+    width: int,
+    scale: float,
     detector: Detector,
     config: DetectConfig,
-    mirror: bool,
+    varied: bool,
 ) -> Seen:
-    classes, scale = len(detector.classes), detector.picture_size / max(shape)
-    objects = dataset.objects(index)
-    regions = matched(proposals_xyxy, objects, classes, positive_iou=config.positive_iou)
+    mirror = varied and config.mirror
     if detector.mode == FAST:
-        views = np.array([False, True] if mirror else [False])
-        return Seen(index, regions, shape[1], scale, views)
+        sides = [False, True] if mirror else [False]
+        shares = (1.0, *(config.smaller if varied else ()))
+        views = [(side, share) for share in shares for side in sides]
+        mirrored, sizes = (np.array(each) for each in zip(*views, strict=True))
+        return Seen(index, regions, width, scale, mirrored, sizes)
     rng = np.random.default_rng([config.seed, index, KEPT])
-    kept = regions.at(drawn(regions, classes, Share(config.kept_regions, config.positives), rng))
+    share = Share(config.kept_regions, config.positives, config.near)
+    kept = regions.at(drawn(regions, len(detector.classes), share, rng))
     mirrored = rng.random(len(kept)) < (0.5 if mirror else 0)
-    return Seen(index, kept, shape[1], scale, mirrored)
+    return Seen(index, kept, width, scale, mirrored, np.ones(len(kept)))
 
 
 class _Frozen:
@@ -175,6 +186,7 @@ class _Frozen:
         digest.update(dataset.digest().encode())
         for each in seen:
             digest.update(f"{each.index}".encode() + each.mirrored.tobytes())
+            digest.update(each.shares.tobytes())
             if self.detector.mode != FAST:
                 digest.update(each.regions.boxes_xyxy.tobytes())
         return digest.hexdigest()[:32]
@@ -188,8 +200,9 @@ class _Frozen:
 
     def _shown(self, picture: Picture, seen: Seen) -> Picture:
         if self.detector.mode == FAST:
-            both = (picture[:, ::-1] if mirrored else picture for mirrored in seen.mirrored)
-            return np.stack([shown_whole(view, self.seen_as)[0] for view in both])
+            views = zip(seen.mirrored, seen.shares.tolist(), strict=True)
+            both = ((picture[:, ::-1] if mirrored else picture, share) for mirrored, share in views)
+            return np.stack([shown_whole(v, self.seen_as, share=share)[0] for v, share in both])
         boxes = seen.regions.boxes_xyxy
         shown = warp(picture, boxes, self.seen_as, context_px=self.detector.context_px)
         flipped = shown[:, :, ::-1]

@@ -214,18 +214,18 @@ class Learning:
     def _of_picture(
         self, seen: Seen, values: np.ndarray[Any, Any], rng: np.random.Generator
     ) -> tuple[np.ndarray[Any, Any], Regions, Boxes]:
-        share = Share(self.config.regions, self.config.positives)
+        share = Share(self.config.regions, self.config.positives, self.config.near)
         chosen = drawn(seen.regions, len(self.detector.classes), share, rng)
-        regions = seen.regions.at(chosen)
+        regions, scale = seen.regions.at(chosen), seen.scale
         if self.detector.mode == FAST:
             view = int(rng.integers(len(seen.mirrored)))
             rows = np.arange(len(regions)) if seen.mirrored[view] else np.arange(0)
-            values = values[view : view + 1]
+            values, scale = values[view : view + 1], scale * float(seen.shares[view])
         else:
             rows = np.flatnonzero(seen.mirrored[chosen])
             values = values[chosen]
         regions = regions.mirrored(rows, seen.width)
-        return values, regions, in_cells(regions.boxes_xyxy * seen.scale, self.origin)
+        return values, regions, in_cells(regions.boxes_xyxy * scale, self.origin)
 
     def _losses(self, shown: Shown) -> Losses:
         outputs = self.part.outputs(shown.values, shown.cells)

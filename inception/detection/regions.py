@@ -18,14 +18,16 @@ from inception.runtime.program import Floats
 SAMPLES = 2  # a side of a cell of the pooled grid
 
 
-def shown_whole(picture: Picture, preprocessing: Preprocessing) -> tuple[Picture, float]:
+def shown_whole(
+    picture: Picture, preprocessing: Preprocessing, *, share: float = 1.0
+) -> tuple[Picture, float]:
     """A picture as the backbone of ``fast`` sees it, and by what its sides were multiplied.
 
-    The long side becomes ``preprocessing.size``; what is missing to a square, at the bottom or the
-    right, is the mean colour.
+    The long side becomes ``share`` of ``preprocessing.size``; what is missing to a square of that
+    size, at the bottom or the right, is the mean colour.
     """
     height, width = picture.shape[:2]
-    scale = preprocessing.size / max(height, width)
+    scale = share * preprocessing.size / max(height, width)
     sides = [max(1, round(side * scale)) for side in (width, height)]
     kernel = FILTERS[preprocessing.interpolation]
     canvas = _blank(preprocessing)

@@ -172,7 +172,7 @@ def _behind_frozen(
     found = frozen_set(
         data, detector, find_model(start.config.init), start.config, regions,
         freeze=start.freeze,
-        mirror=start.config.mirror and name == "training",
+        varied=name == "training",
         progress=lambda done, total: reports.preparing(f"{name} features", done, total),
     )  # fmt: skip
     bad = list(found.unreadable.items())

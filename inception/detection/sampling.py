@@ -12,6 +12,7 @@ from inception.detection.datasets import Objects
 from inception.detection.scoring import DEVIATIONS
 
 UNUSED = -1  # label of a region over what is to be ignored
+NEAR = 0.1  # IoU with an object from which background is hard to tell from it (Fast R-CNN)
 
 
 @dataclass(frozen=True)
@@ -73,19 +74,27 @@ def matched(
 
 
 class Share(NamedTuple):
-    """How many regions are drawn, and the largest part of them that shows objects."""
+    """How many regions are drawn, and which.
+
+    Attributes:
+        positives: the largest part of them that shows objects.
+        near: part of the others that overlaps an object by ``NEAR``, where there are so many.
+    """
 
     regions: int
     positives: float
+    near: float = 0.0
 
 
 def drawn(regions: Regions, num_classes: int, share: Share, rng: np.random.Generator) -> Indices:
     """Rows of regions to learn from, those with objects first; fewer where there are not enough."""
     positive = np.flatnonzero((regions.labels >= 0) & (regions.labels < num_classes))
-    negative = np.flatnonzero(regions.labels == num_classes)
+    negative = rng.permutation(np.flatnonzero(regions.labels == num_classes))
     positive = rng.permutation(positive)[: max(1, round(share.regions * share.positives))]
-    negative = rng.permutation(negative)[: share.regions - len(positive)]
-    return np.concatenate([positive, negative]).astype(np.int64)
+    rest = share.regions - len(positive)
+    near = negative[regions.best[negative] >= NEAR][: round(share.near * rest)]
+    others = negative[~np.isin(negative, near)][: rest - len(near)]
+    return np.concatenate([positive, near, others]).astype(np.int64)
 
 
 def _mirrored(boxes_xyxy: Boxes, rows: Indices, width: float) -> Boxes:

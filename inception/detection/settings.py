@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, get_args
 
 from inception.detection.detector import Mode, Scoring
-from inception.training.settings import check, find_setting, parse_settings, setting
+from inception.training.settings import check, known_settings, parse_settings, setting
 
 POOLED, NOTHING = "pooled", "none"  # what may be frozen, beside a stage of one's choice
 
@@ -70,7 +70,19 @@ class DetectConfig:
     positive_iou: float = setting(
         0.5, "with an object, from which a region shows it", least=0, most=1
     )
+    near: float = setting(
+        0.5,
+        "share of the background drawn that overlaps an object by a tenth or more, if so much does",
+        least=0,
+        most=1,
+    )
     mirror: bool = setting(True, "half of the pictures")
+    smaller: tuple[float, ...] = setting(
+        (0.7,),
+        "shares of picture_size at which fast also learns from each picture",
+        above=0,
+        most=1,
+    )
     lr: float = setting(1e-3, "peak learning rate, of AdamW", above=0)
     warmup: float = setting(0.1, "share of the run in which it rises", least=0, most=1)
     weight_decay: float = setting(0.05, "not on biases and norms", least=0)
@@ -96,9 +108,7 @@ class DetectConfig:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> DetectConfig:
         """The inverse of ``to_json``; raises ``InputError`` on a setting that is none."""
-        for name in values:
-            find_setting(name, fields(cls))
-        return cls(**values)
+        return cls(**known_settings(cls, values))
 
     def with_settings(self, settings: Sequence[str]) -> DetectConfig:
         """The same with ``key=value`` settings over it.

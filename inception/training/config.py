@@ -14,12 +14,13 @@ from inception.training import settings as settings_of
 from inception.training.settings import (
     check,
     find_setting,
+    known_settings,
     range_of,
     setting,
     shown,
 )
 
-Optimiser = Literal["sgd", "adamw", "rmsprop"]
+Optimiser = Literal["sgd", "adamw", "muon", "rmsprop"]
 Schedule = Literal["one_cycle", "cosine", "step", "exponential", "poly", "constant"]
 Average = Literal["ema", "polyak", "none"]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -92,7 +93,11 @@ class TrainConfig:
     checkpoint_activations: bool = setting(
         False, "less memory, a third more time, the same weights"
     )
-    optimiser: Optimiser = setting("sgd", "what updates", choices=get_args(Optimiser))
+    optimiser: Optimiser = setting(
+        "sgd",
+        "what updates; muon learns most in few epochs, its rates are AdamW's",
+        choices=get_args(Optimiser),
+    )
     lr: float = setting(0.05, "peak learning rate", above=0)
     bias_lr: float = setting(1.0, "factor on the rate of biases", least=0)
     momentum: float = setting(0.9, "of SGD and RMSProp", least=0, most=1)
@@ -262,12 +267,7 @@ class TrainConfig:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> TrainConfig:
         """The inverse of ``to_json``; raises ``InputError`` on a setting that is none."""
-        for name in values:
-            find_setting(name, fields(cls))
-        known: dict[str, Any] = {
-            n: tuple(v) if isinstance(v, list) else v for n, v in values.items()
-        }
-        return cls(**known)
+        return cls(**known_settings(cls, values))
 
     def with_settings(self, settings: Sequence[str]) -> TrainConfig:
         """The same with ``key=value`` settings over it, values read by the field's type.

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from inception.models.network import InceptionNet
 from inception.training.config import TrainConfig
+from inception.training.muon import Muon
 
 FIRST_RATE = 1 / 25  # one-cycle and warm-up start at this share of the peak
 LAST_RATE = 1e-4  # and one-cycle ends at this one
@@ -64,6 +65,8 @@ def create_optimiser(network: nn.Module, config: TrainConfig) -> torch.optim.Opt
         )
     if config.optimiser == "adamw":
         return torch.optim.AdamW(groups, config.lr, eps=config.eps, fused=fused)
+    if config.optimiser == "muon":
+        return Muon(groups, config.lr, eps=config.eps, fused=fused)
     return RMSPropTF(
         groups, config.lr, decay=config.rms_decay, momentum=config.momentum, eps=config.eps
     )

@@ -71,10 +71,14 @@ def _optional(of: Field[Any]) -> bool:
     return str(of.type).endswith("| None")
 
 
+def _open(of: Field[Any]) -> bool:
+    return str(of.type).endswith(", ...]")
+
+
 def shown(value: Any) -> str:
     """A value as it is typed."""
     if isinstance(value, tuple):
-        return ",".join(str(v) for v in value)
+        return ",".join(str(v) for v in value) or "none"
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
@@ -104,8 +108,11 @@ def check(of: Field[Any], value: Any) -> None:
         raise InputError(f"{of.name} takes {_KINDS[kind]}; got {value!r}")
     if bounds["choices"] and value not in bounds["choices"]:
         raise unknown("augmentation" if of.name == "augment" else of.name, value, bounds["choices"])
-    if isinstance(value, int | float) and not _within(value, bounds):
-        raise InputError(f"{of.name} must be {range_of(of) or 'a finite number'}; got {value}")
+    numbers = [v for v in (value if kind == "tuple" else (value,)) if isinstance(v, int | float)]
+    if not all(_within(number, bounds) for number in numbers):
+        raise InputError(
+            f"{of.name} must be {range_of(of) or 'a finite number'}; got {shown(value)}"
+        )
 
 
 def _is(kind: str, value: Any) -> bool:
@@ -133,6 +140,8 @@ def parse(of: Field[Any], text: str) -> Any:
     """The value that a text means. Raises ``InputError`` where it means none."""
     if text == "none" and _optional(of):
         return None
+    if text == "none" and _open(of):
+        return ()
     kind = _kind(of)
     try:
         if kind == "tuple":
@@ -142,6 +151,13 @@ def parse(of: Field[Any], text: str) -> Any:
         return {"int": int, "float": float, "str": str}[kind](text)
     except (ValueError, KeyError):
         raise InputError(f"{of.name} takes {_KINDS[kind]}; got {text!r}") from None
+
+
+def known_settings(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values from JSON as a dataclass takes them. Raises ``InputError`` on what is no setting."""
+    for name in values:
+        find_setting(name, fields(kind))
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
 
 
 def parse_settings(kind: type[Any], settings: Sequence[str]) -> dict[str, Any]:
@@ -171,5 +187,4 @@ def _parse_tuple(kind: str, text: str) -> tuple[Any, ...]:
         return tuple(text.split(","))
     if kind.startswith("tuple[int"):
         return tuple(int(part) for part in text.split(","))
-    low, high = (float(part) for part in text.split(","))
-    return low, high
+    return tuple(float(part) for part in text.split(","))

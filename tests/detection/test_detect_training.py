@@ -1,5 +1,6 @@
 """Detectors are trained: they learn, and a run that was killed goes on as if it had not been."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -151,3 +152,12 @@ def test_a_resumed_run_must_be_a_detectors_and_its_data_the_same(
     assert train(None, resume=run).epochs == 1  # it had ended already
     with pytest.raises(InputError, match="is a detector's run: `inception detect train --resume"):
         read_start(run)
+
+
+def test_sizes_of_views_are_shares() -> None:
+    config = DetectConfig().with_settings(["smaller=0.5,0.8"])
+    assert DetectConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+    assert config.with_settings(["smaller=none"]).smaller == ()
+    for wrong in ("0", "1.5", "0.5,-1", "nan"):
+        with pytest.raises(InputError, match=r"^smaller must be above 0, at most 1; got"):
+            config.with_settings([f"smaller={wrong}"])

@@ -5,7 +5,7 @@ import pytest
 
 from inception.detection.boxes import Boxes, iou
 from inception.detection.datasets import Objects
-from inception.detection.sampling import UNUSED, Share, drawn, matched
+from inception.detection.sampling import UNUSED, Regions, Share, drawn, matched
 
 
 def objects(boxes: list[list[float]], labels: list[int], ignored: list[bool]) -> Objects:
@@ -71,3 +71,15 @@ def test_in_a_mirror_regions_and_their_objects_change_sides() -> None:
     assert mirrored.boxes_xyxy[2].tolist() == [140, 0, 150, 8]
     assert mirrored.boxes_xyxy[0].tolist() == found.boxes_xyxy[0].tolist()
     assert mirrored.offsets()[2].tolist() == pytest.approx([0, 1.25, 0, np.log(1.25) / 0.2])
+
+
+def test_half_of_the_background_is_near_an_object_where_there_is_enough() -> None:
+    labels = np.array([0] * 4 + [2] * 60)
+    best = np.array([1.0] * 4 + [0.3] * 9 + [0.0] * 51)
+    boxes = np.tile([0.0, 0.0, 1.0, 1.0], (64, 1))
+    found = Regions(boxes, labels, boxes, best)
+    for near, expected in ((0.0, None), (0.5, 6), (1.0, 9)):
+        rows = drawn(found, 2, Share(16, 0.25, near), np.random.default_rng(0))
+        assert len(set(rows.tolist())) == 16 and (found.labels[rows] == 0).sum() == 4
+        count = (best[rows] == 0.3).sum()
+        assert count >= expected if expected is not None else count < 6

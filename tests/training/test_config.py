@@ -19,6 +19,8 @@ def test_settings_are_read_by_the_type_of_their_field() -> None:
     assert (config.area, config.clip_norm, config.model) == ((0.08, 1.0), 2.0, "googlenet")
     assert config.with_settings(["clip_norm=none"]).clip_norm is None
     assert config.with_settings(["mirror=false"]).mirror is False
+    assert config.with_settings(["progressive=64"]).progressive == (64,)
+    assert config.with_settings(["progressive=none"]).progressive == ()
 
 
 @pytest.mark.parametrize(
@@ -74,7 +76,7 @@ def test_help_names_every_setting_with_its_values() -> None:
     assert len(lines) == len(fields(TrainConfig)) - 1  # all but the recipe
     assert lines["lr=0.05"] == ("above 0", "peak learning rate")
     assert lines["momentum=0.9"][0] == "from 0 to 1"
-    assert lines["optimiser=sgd"][0] == "sgd, adamw, rmsprop"
+    assert lines["optimiser=sgd"][0] == "sgd, adamw, muon, rmsprop"
     assert lines["mirror=none"][0] == "true or false"
     assert all(values for values, _ in lines.values())
 

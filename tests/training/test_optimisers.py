@@ -41,7 +41,7 @@ def test_weight_decay_is_for_weights_not_for_biases_and_norms() -> None:
     assert sorted(g["lr"] for g in optimiser.param_groups) == [0.1, 0.1, 0.2]
 
 
-@pytest.mark.parametrize("name", ["sgd", "adamw", "rmsprop"])
+@pytest.mark.parametrize("name", ["sgd", "adamw", "muon", "rmsprop"])
 def test_every_optimiser_lowers_a_loss(name: str) -> None:
     torch.manual_seed(0)
     layer = nn.Linear(4, 1)

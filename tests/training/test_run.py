@@ -25,7 +25,7 @@ from inception.models import MODELS, create_model
 from inception.models.spec import Dropout, map_spec
 from inception.prediction import load
 from inception.training.checkpoint import State
-from inception.training.config import TrainConfig
+from inception.training.config import Optimiser, TrainConfig
 from inception.training.group import Interrupted
 from inception.training.loop import Reports
 from inception.training.optimisers import create_optimiser, rate_at
@@ -122,11 +122,13 @@ def stop_after(steps: int) -> Reports:
     return Reports(step=step)
 
 
-@pytest.mark.parametrize("steps", [1, 3, 4])
+@pytest.mark.parametrize(
+    ("steps", "optimiser"), [(1, "adamw"), (3, "adamw"), (4, "adamw"), (3, "muon")]
+)
 def test_an_interrupted_run_resumes_to_the_same_weights(
-    colours: Path, tmp_path: Path, steps: int
+    colours: Path, tmp_path: Path, steps: int, optimiser: Optimiser
 ) -> None:
-    config = replace(TINY, optimiser="adamw", lr=1e-3, average="polyak", clip_norm=1.0)
+    config = replace(TINY, optimiser=optimiser, lr=1e-3, average="polyak", clip_norm=1.0)
     train(colours, config, out=tmp_path / "whole")
     with pytest.raises(Interrupted):
         train(colours, config, out=tmp_path / "cut", reports=stop_after(steps))
