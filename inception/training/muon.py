@@ -37,7 +37,7 @@ class Muon(torch.optim.AdamW):
         if not state:
             # AdamW looks for its counter when its state is put back
             state |= {"step": torch.zeros(()), "momentum_buffer": torch.zeros_like(p)}
-        momentum = state["momentum_buffer"].lerp_(p.grad, 1 - MOMENTUM)  # type: ignore[arg-type]
+        momentum = state["momentum_buffer"].lerp_(p.grad, 1 - MOMENTUM)
         ahead = p.grad.lerp(momentum, MOMENTUM)  # type: ignore[union-attr]  # Nesterov's
         rows = ahead.permute(0, 2, 3, 1).reshape(len(p), -1)  # as they lie in channels_last
         turned = orthogonal(rows).reshape(len(p), *p.shape[2:], p.shape[1]).permute(0, 3, 1, 2)
@@ -61,5 +61,5 @@ def orthogonal(matrix: Tensor) -> Tensor:
         factor = torch.addmm(gram, gram, gram, beta=B, alpha=C).add_(unit, alpha=A)
         whole = factor @ whole
         gram = factor @ gram @ factor if left else gram
-    turned = whole @ wide
+    turned: Tensor = whole @ wide
     return turned if len(matrix) <= matrix.shape[1] else turned.T
