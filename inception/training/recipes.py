@@ -27,12 +27,13 @@ RECIPES["small-data"] = replace(
 )
 
 # inception train imagenette --recipe imagenette-5
-# paper: none   machine: 1 EPYC core, AVX2, 28 minutes   result: 79.62 %, one seed, at 0710ae0
+# paper: none   machine: 1 EPYC core, AVX2, 45 minutes   result: 85.45 %, one seed, at aa02d00
 # Five epochs leave a network far from overfitting: no dropout, weak crops, small batches for more
-# updates, and pictures that grow but stay below the 128 px it is asked at.
+# updates, and pictures that grow but stay below the 128 px it is asked at. AdamW: 79.62 %.
 RECIPES["imagenette-5"] = replace(
     RECIPES["small-data"],
     model="googlenet_bn",
+    optimiser="muon",
     epochs=5,
     batch_size=32,
     lr=2e-3,
