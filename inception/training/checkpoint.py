@@ -155,14 +155,14 @@ def load_checkpoint(
             module.load_state_dict(_below(tensors, part))
         except RuntimeError as error:
             raise InputError(f"{path} does not fit the run's network") from error
-    own, kinds = _below(tensors, "optimiser"), set[frozenset[str]]()
+    own, kinds = _below(tensors, "optimiser"), set[tuple[bool, frozenset[str]]]()
     for name, p in modules["network"].named_parameters():
         if values := _below(own, name):
             if not all(_fits(value, p) for value in values.values()):
                 raise InputError(f"{path} does not fit the run's network")
             optimiser.state[p] = {key: _placed(value, p) for key, value in values.items()}
-            kinds.add(frozenset(values))
-    if len(kinds) > 1:
+            kinds.add((p.ndim == 4, frozenset(values)))  # Muon keeps other things of kernels
+    if len(kinds) > len({kernel for kernel, _ in kinds}):
         raise InputError(f"{path} lacks some of what its optimiser needs")
 
 

@@ -53,6 +53,7 @@ class Settings(TypedDict, total=False):
     steps: int | None
     batch_size: int
     accumulate: int
+    sync_norm: bool
     checkpoint_activations: bool
     optimiser: Optimiser
     lr: float
