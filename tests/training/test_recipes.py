@@ -130,7 +130,14 @@ class Hand:
 
     def update(self, name: str, t: int, rate: float, g: Tensor, decay: float) -> Tensor:
         w, mu = self.w[name], self.config.momentum
-        if self.config.optimiser == "adamw":
+        if self.config.optimiser == "muon" and w.ndim == 4:  # Jordan's; length as in Moonlight's
+            self.momentum[name] = m = 0.95 * self.momentum[name] + 0.05 * g
+            rows = (0.05 * g + 0.95 * m).flatten(1)
+            x = rows / (rows.norm() + 1e-7)
+            for _ in range(5):
+                x = 3.4445 * x - 4.7750 * x @ x.T @ x + 2.0315 * x @ x.T @ x @ x.T @ x
+            return w * (1 - rate * decay) - rate * 0.2 * max(x.shape) ** 0.5 * x.reshape(w.shape)
+        if self.config.optimiser in ("adamw", "muon"):
             self.momentum[name] = m = 0.9 * self.momentum[name] + 0.1 * g
             self.square[name] = s = 0.999 * self.square[name] + 0.001 * g**2
             m, s = m / (1 - 0.9 ** (t + 1)), s / (1 - 0.999 ** (t + 1))
