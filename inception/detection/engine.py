@@ -26,7 +26,7 @@ from inception.weights.model_file import is_exported, read_weights
 
 FEATURES = "features"
 AT_ONCE = 64  # regions in one run of the network
-STEP = 16  # and a multiple of so many: OpenVINO keeps some megabytes for each number it has met
+MULTIPLE = 16  # and a multiple of so many: OpenVINO keeps some megabytes for each number it has met
 
 
 class Part(Protocol):
@@ -98,7 +98,7 @@ class RegionEngine:
         out = []
         for start in range(0, len(boxes_xyxy), AT_ONCE):
             some = boxes_xyxy[start : start + AT_ONCE]
-            filled = np.concatenate([some, *[some[-1:]] * (-len(some) % STEP)])
+            filled = np.concatenate([some, *[some[-1:]] * (-len(some) % MULTIPLE)])
             pooled = (
                 self._warped(picture, filled)
                 if features is None

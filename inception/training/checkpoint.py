@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from inception.errors import InputError
 from inception.fields import check_fields, fits
 from inception.files import replacing
+from inception.training.muon import is_kernel
 
 KEY = "inception_run"
 RIGHT = "/right"  # beside heads and their losses: how often the classifier is right
@@ -161,7 +162,7 @@ def load_checkpoint(
             if not all(_fits(value, p) for value in values.values()):
                 raise InputError(f"{path} does not fit the run's network")
             optimiser.state[p] = {key: _placed(value, p) for key, value in values.items()}
-            kinds.add((p.ndim == 4, frozenset(values)))  # Muon keeps other things of kernels
+            kinds.add((is_kernel(p), frozenset(values)))
     if len(kinds) > len({kernel for kernel, _ in kinds}):
         raise InputError(f"{path} lacks some of what its optimiser needs")
 

@@ -27,7 +27,7 @@ class Muon(torch.optim.AdamW):
         """One update. Afterwards kernels have no gradient: AdamW passes them by."""
         for group in self.param_groups:
             for p in group["params"]:
-                if p.grad is not None and p.ndim == 4:
+                if p.grad is not None and is_kernel(p):
                     self._turn(p, group)
                     p.grad = None
         super().step()
@@ -43,6 +43,11 @@ class Muon(torch.optim.AdamW):
         turned = orthogonal(rows).reshape(len(p), *p.shape[2:], p.shape[1]).permute(0, 3, 1, 2)
         p.mul_(1 - group["lr"] * group["weight_decay"])
         p.add_(turned, alpha=-group["lr"] * LENGTH * max(rows.shape) ** 0.5)
+
+
+def is_kernel(p: Tensor) -> bool:
+    """Whether Muon moves it, and so keeps other things of it than AdamW does."""
+    return p.ndim == 4
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
