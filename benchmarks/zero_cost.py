@@ -19,7 +19,7 @@ from scipy.stats import kendalltau, spearmanr
 
 from inception.models.spec import Spec
 from inception.search.budget import Budget, Pricing, fitted, parse_count
-from inception.search.filtering import scored
+from inception.search.filtering import first_pictures, scored
 from inception.search.sampling import Dice, Space, draw
 from inception.search.space import decode
 from inception.search.study import FILTERS, ScoreName
@@ -84,7 +84,8 @@ def main() -> None:
             print(f"{spec.name:<8} {100 * accuracies[-1]:.2f} %, {price.multiply_adds:,} "
                   f"multiply-adds, {price.parameters:,} parameters", flush=True)  # fmt: skip
     print(f"mean {100 * statistics.fmean(accuracies):.2f} %")
-    rank_table(accuracies, lambda name: [scored(name, spec, task, 0) for spec in specs])
+    batch = first_pictures(task, 0, asked.image_size)
+    rank_table(accuracies, lambda name: [scored(name, spec, batch, 0) for spec in specs])
 
 
 if __name__ == "__main__":

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
 
-from inception.data.loading import epoch_plan, training_batches
+from inception.data.loading import Batch, epoch_plan, training_batches
 from inception.machine import available_cores, torch_threads
 from inception.models.network import Normalise
 from inception.models.spec import Spec
@@ -50,6 +51,7 @@ def filter_draws(
     if plan.filter is None or DONE in study.user_attrs:
         return 0
     classes, found = len(task.train.classes), []
+    shown = cache(partial(first_pictures, task, plan.seed))
     with torch_threads(task.config.threads):
         for number in range(plan.filter_of):
             if stopping():
@@ -59,7 +61,8 @@ def filter_draws(
             within = fitted(genome, plan.budget, pricing, classes)
             if within is not None:
                 spec = decode(within, classes)
-                found.append((scored(plan.filter, spec, task, plan.seed), number, genome))
+                told = scored(plan.filter, spec, shown(spec.image_size), plan.seed)
+                found.append((told, number, genome))
     found.sort(key=lambda each: (-each[0], each[1]))
     return _ask(study, [genome for *_, genome in found[: max(1, plan.filter_of // KEPT)]])
 
@@ -72,13 +75,17 @@ def _ask(study: optuna.Study, genomes: list[Genome]) -> int:
     return len(genomes)
 
 
-def scored(name: ScoreName, spec: Spec, task: Task, seed: int) -> float:
-    """A network's score on the first pictures to learn from; one that is no number is the least."""
+def first_pictures(task: Task, seed: int, size: int) -> Batch:
+    """The first ones that are learned from, at a size."""
     plan, how = epoch_plan(len(task.train), SHOWN, seed, 0)[:1], TrainConfig().augmentation()
-    size, threads = spec.image_size, task.config.threads or available_cores()
-    batch = next(
+    threads = task.config.threads or available_cores()
+    return next(
         training_batches(task.train, plan, how, size=size, seed=seed, epoch=0, threads=threads)
     )
+
+
+def scored(name: ScoreName, spec: Spec, batch: Batch, seed: int) -> float:
+    """A network's score on a batch; one that is no number is the least."""
     pictures = Normalise(spec.preprocessing)(torch.from_numpy(batch.pictures))
     found = score(name, spec, pictures, torch.from_numpy(batch.labels), seed=seed)
     return found if np.isfinite(found) else -np.inf
