@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from damage import Target, damaged_json, damaged_tensors, damaged_text
+from damage import Target, damaged_json, damaged_tensors, damaged_text, folder_for
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "detection"), str(Path(__file__).parents[1])]
 
@@ -18,16 +17,11 @@ def annotated(kind: str, name: str) -> bytes:
 
 
 @cache
-def _kept() -> TemporaryDirectory[str]:
-    return TemporaryDirectory(prefix="boxes-")  # while this process lasts
-
-
-@cache
 def sets() -> Path:
     """A VOC and a COCO set."""
     from annotating import write_coco, write_voc
 
-    place = Path(_kept().name)
+    place = folder_for("boxes")
     write_voc(place / "voc")
     write_coco(place / "coco")
     return place

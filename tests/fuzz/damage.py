@@ -7,7 +7,9 @@ import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -45,6 +47,16 @@ def damaged(data: bytes, random: np.random.Generator) -> bytes:
         elif at < len(changed):
             changed[at] = random.choice([0, 1, 127, 128, 255, changed[at] ^ 1])
     return sealed(bytes(changed)) if random.random() < 0.8 else bytes(changed)
+
+
+@cache
+def _kept(name: str) -> TemporaryDirectory[str]:
+    return TemporaryDirectory(prefix=f"{name}-")
+
+
+def folder_for(name: str) -> Path:
+    """A folder of that name's own, as long as this process lasts."""
+    return Path(_kept(name).name)
 
 
 @dataclass(frozen=True)

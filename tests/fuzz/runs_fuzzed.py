@@ -6,11 +6,10 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
-from damage import Target, damaged_json, damaged_tensors
+from damage import Target, damaged_json, damaged_tensors, folder_for
 from PIL import Image
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "detection"), str(Path(__file__).parents[1])]
@@ -18,16 +17,11 @@ LAST, CONFIG, MODEL = "last.safetensors", "config.json", "model.safetensors"
 
 
 @cache
-def _kept() -> TemporaryDirectory[str]:
-    return TemporaryDirectory(prefix="runs-")  # while this process lasts
-
-
-@cache
 def run() -> Path:
     """The folder of one step of LeNet-5."""
     from inception import TrainConfig, train
 
-    place = Path(_kept().name)
+    place = folder_for("runs")
     for label, colour in (("a", "red"), ("b", "blue")):
         for split in ("train", "val"):
             folder = place / "data" / split / label
@@ -50,7 +44,7 @@ def detect_run() -> Path:
     from inception.models.build import build
     from inception.weights.model_file import ModelInfo, save_model
 
-    place = Path(_kept().name) / "detect"
+    place = folder_for("runs") / "detect"
     write_voc(place / "data")
     init = place / "small.safetensors"
     save_model(init, build(SMALL).state_dict(), ModelInfo(SMALL, ("x", "y", "z")))
