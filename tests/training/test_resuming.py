@@ -16,12 +16,11 @@ from command_line import fails, run
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from tiny import TINY
 
 from inception.data.datasets import open_data
 from inception.errors import InputError
 from inception.models import create_model
-from inception.models.spec import CLASSES, Conv, Flatten, Linear, Pool, Spec
-from inception.preprocessing import Preprocessing
 from inception.training import records
 from inception.training.config import TrainConfig
 from inception.training.design import start_from
@@ -31,17 +30,10 @@ from inception.training.readable import look
 from inception.training.run import RunStart, train
 from inception.weights.model_file import ModelInfo, save_model
 
-SPEC = Spec(
-    "tiny",
-    stages={"conv": Conv(8, kernel=3)},
-    classifier={"pool": Pool("average", grid=1), "flatten": Flatten(), "logits": Linear(CLASSES)},
-    preprocessing=Preprocessing(size=16),
-)
-
 
 @pytest.fixture
 def config(tmp_path: Path) -> TrainConfig:
-    (tmp_path / "tiny.json").write_text(json.dumps(SPEC.to_json()))
+    (tmp_path / "tiny.json").write_text(json.dumps(TINY.to_json()))
     return TrainConfig(model=str(tmp_path / "tiny.json"), epochs=2, batch_size=16, threads=1)
 
 
@@ -254,11 +246,11 @@ def test_rows_of_a_classifier_go_by_the_names_of_classes(
     classes: tuple[str, ...], kept: tuple[str, ...], tmp_path: Path
 ) -> None:
     torch.manual_seed(1)
-    old = create_model(replace(SPEC, num_classes=2))
+    old = create_model(replace(TINY, num_classes=2))
     path = tmp_path / "m.safetensors"
     save_model(path, old.state_dict(), ModelInfo(old.spec, ("cat", "dog")))
     torch.manual_seed(2)
-    new = create_model(replace(SPEC, num_classes=len(classes)))
+    new = create_model(replace(TINY, num_classes=len(classes)))
     fresh = new.state_dict()["classifier.logits.linear.weight"].clone()
     moved = start_from(new, path, classes)
     assert moved.kept_classes == kept
@@ -274,7 +266,7 @@ def test_rows_of_a_classifier_go_by_the_names_of_classes(
 def test_what_was_kept_of_another_model_is_printed(
     colours: Path, config: TrainConfig, tmp_path: Path
 ) -> None:
-    network = create_model(replace(SPEC, num_classes=2))
+    network = create_model(replace(TINY, num_classes=2))
     save_model(tmp_path / "m.safetensors", network.state_dict(),
                ModelInfo(network.spec, ("blue", "red")))  # fmt: skip
     done = run("train", str(colours), "--init", str(tmp_path / "m.safetensors"), "--steps", "1",

@@ -7,19 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tiny import TINY
 
 from inception.evaluation.evaluate import evaluate
-from inception.models.spec import CLASSES, Conv, Flatten, Linear, Pool, Spec
-from inception.preprocessing import Preprocessing
 from inception.training.config import TrainConfig
 from inception.training.run import train
-
-SPEC = Spec(  # the same in training as afterwards
-    "tiny",
-    stages={"conv": Conv(8, kernel=3)},
-    classifier={"pool": Pool("average", grid=1), "flatten": Flatten(), "logits": Linear(CLASSES)},
-    preprocessing=Preprocessing(size=16),
-)
 
 
 @pytest.fixture
@@ -40,7 +32,7 @@ def noise(tmp_path: Path) -> Path:
 def test_weights_that_stand_still_are_as_right_in_training_as_after_it(
     noise: Path, tmp_path: Path, accumulate: int
 ) -> None:
-    (tmp_path / "tiny.json").write_text(json.dumps(SPEC.to_json()))
+    (tmp_path / "tiny.json").write_text(json.dumps(TINY.to_json()))
     still = TrainConfig(
         model=str(tmp_path / "tiny.json"), epochs=2, batch_size=10, lr=1e-9, augment="none",
         eval_crop=1.0, threads=1, accumulate=accumulate, device="cpu",
