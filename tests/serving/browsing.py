@@ -60,3 +60,14 @@ def tab_to(page: Page, selector: str) -> None:
         if page.evaluate("s => document.activeElement.matches(s)", selector):
             return
     raise AssertionError(f"no way to {selector}")
+
+
+def sticking_out(page: Page) -> list[str]:
+    """What is shown to the right of the card that it stands in, where it would be cut off."""
+    found: list[str] = page.evaluate(
+        """[...document.querySelectorAll(".panel *")]
+          .filter((part) => part.checkVisibility() && part.getBoundingClientRect().right
+            > part.closest(".panel").getBoundingClientRect().right + 0.5)
+          .map((part) => part.id || part.className || part.tagName)"""
+    )
+    return found

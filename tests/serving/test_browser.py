@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browsing import PHONE, carry, opened, serious, tab_to
+from browsing import PHONE, carry, opened, serious, sticking_out, tab_to
 from playwright.sync_api import Browser, Page, expect
 from running import Running, running
 
@@ -101,6 +101,7 @@ def test_it_works_on_a_phone(browser: Browser, server: Running, pets: dict[str, 
             box = page.locator(element).bounding_box()
             assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]
         assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+        assert sticking_out(page) == []
         assert serious(page) == []
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from browsing import PHONE, carry, opened, serious, tab_to
+from browsing import PHONE, carry, opened, serious, sticking_out, tab_to
 from playwright.sync_api import Browser, Page, expect
 from running import Running, running
 from small_detectors import small_detector, small_network
@@ -130,4 +130,5 @@ def test_boxes_on_a_phone_and_in_the_gallery(
         assert scores(page)
         check_boxes_lie_in_the_picture(page)
         assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+        assert sticking_out(page) == []
         assert serious(page) == []
