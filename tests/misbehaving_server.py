@@ -1,23 +1,21 @@
 """A server on this machine that cuts, lies and stalls when told to, for tests of downloads."""
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from http.server import BaseHTTPRequestHandler
 
 import numpy as np
+from local_server import LocalServer, running
 
 CONTENT = np.random.default_rng(0).bytes(700_000)
 FILE = "/weights.bin"
 
 
-class Server(ThreadingHTTPServer):
+class Server(LocalServer):
     """Serves ``CONTENT`` by byte ranges; its fields say how it misbehaves.
 
     ``cuts`` are the bytes sent in each of the first answers before the line is cut.
     """
-
-    daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -30,7 +28,7 @@ class Server(ThreadingHTTPServer):
         self.raw = b""  # an answer of one's own, sent as it is
 
     def url(self, path: str = FILE) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}{path}"
+        return super().url(path)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -77,13 +75,6 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-@contextmanager
-def serving() -> Iterator[Server]:
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+def serving() -> AbstractContextManager[Server]:
+    """Runs until the end of the block."""
+    return running(Server())

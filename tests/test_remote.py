@@ -2,10 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import fsspec
@@ -14,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from colours import write_colours
 from command_line import fails
+from local_server import running, serving_files
 
 from inception import remote
 from inception.data.datasets import open_data
@@ -46,14 +44,8 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def address(places: Path) -> Iterator[str]:
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(places))) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with running(serving_files(places)) as server:
+        yield server.url()
 
 
 def contents(place: str | Path) -> dict[str, list[tuple[bytes, str]]]:
