@@ -29,7 +29,7 @@ DataArgument = Annotated[
 ]
 InitOption = Annotated[
     str | None,
-    typer.Option(metavar="MODEL", help="Made of this classifier, or detector; cats-and-dogs."),
+    typer.Option(metavar="MODEL", help="Made of this classifier, or detector; imagenette."),
 ]
 ModeOption = Annotated[
     str | None,

@@ -69,7 +69,7 @@ def find_detector(place: str | Path) -> Path:
         if not path.exists():
             raise InputError(f"{place} has no {RUN_MODEL}: no run of a detector, or not yet ended")
     if not path.exists():
-        make = command("detect", "train", "DATA", "--init", "cats-and-dogs", "--out", place)
+        make = command("detect", "train", "DATA", "--out", place)
         raise InputError(f"no such detector: {place}; one is made by {make}")
     return path
 

@@ -27,6 +27,7 @@ from inception.training.checkpoint import State, load_checkpoint, save_checkpoin
 from inception.training.folder import LAST
 from inception.training.group import Interrupted
 from inception.training.loop import Reports
+from inception.training.muon import Muon
 from inception.training.optimisers import FIRST_RATE, set_rate
 
 VALIDATED = 0x76616C  # keeps the draws of validation apart from those of batches
@@ -303,13 +304,14 @@ class Learning:
 
 
 def _optimiser(network: nn.Module, config: DetectConfig) -> torch.optim.Optimizer:
-    """AdamW over all that trains; no decay on biases and norms."""
+    """Over all that trains; no decay on biases and norms."""
     trained = [p for p in network.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW([{**group, "scale": 1.0} for group in groups], config.lr)
+    kind = Muon if config.optimiser == "muon" else torch.optim.AdamW
+    return kind([{**group, "scale": 1.0} for group in groups], config.lr)
 
 
 def _mixed(*numbers: int) -> int:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from inception.detection.detector import Mode, Scoring
+from inception.prediction import BACKBONE
 from inception.training.settings import check, known_settings, parse_settings, setting
 
+Optimiser = Literal["adamw", "muon"]
 POOLED, NOTHING = "pooled", "none"  # what may be frozen, beside a stage of one's choice
 
 
@@ -16,7 +18,7 @@ POOLED, NOTHING = "pooled", "none"  # what may be frozen, beside a stage of one'
 class DetectConfig:
     """Everything that decides the training of a detector, its data aside. Saved with the run."""
 
-    init: str = setting("cats-and-dogs", "the MODEL it is made of, a classifier or a detector")
+    init: str = setting(BACKBONE, "the MODEL it is made of, a classifier or a detector")
     mode: Mode = setting(
         "fast",
         "fast passes a picture once and pools its regions; rcnn warps and passes each region",
@@ -83,7 +85,10 @@ class DetectConfig:
         above=0,
         most=1,
     )
-    lr: float = setting(1e-3, "peak learning rate, of AdamW", above=0)
+    optimiser: Optimiser = setting(
+        "muon", "muon, or adamw for kernels too", choices=get_args(Optimiser)
+    )
+    lr: float = setting(1e-3, "peak learning rate", above=0)
     warmup: float = setting(0.1, "share of the run in which it rises", least=0, most=1)
     weight_decay: float = setting(0.05, "not on biases and norms", least=0)
     clip_norm: float | None = setting(1.0, "largest norm of the gradient", above=0)

@@ -46,13 +46,24 @@ def killed_after(steps: int) -> DetectReports:
 
 
 @pytest.mark.parametrize(
-    ("mode", "freeze"),
-    [("fast", "pooled"), ("fast", "none"), ("fast", "mixed"), ("rcnn", "pooled")],
+    ("mode", "freeze", "optimiser"),
+    [
+        ("fast", "pooled", "muon"),
+        ("fast", "none", "muon"),
+        ("fast", "mixed", "adamw"),
+        ("rcnn", "pooled", "muon"),
+    ],
 )
 def test_a_killed_run_goes_on_to_the_same_weights(
-    mode: Mode, freeze: str, config: DetectConfig, squares: Path, tmp_path: Path
+    mode: Mode,
+    freeze: str,
+    optimiser: str,
+    config: DetectConfig,
+    squares: Path,
+    tmp_path: Path,
 ) -> None:
-    config = config.with_settings([f"mode={mode}", f"freeze={freeze}"])  # as --set takes them
+    settings = {"mode": mode, "freeze": freeze, "optimiser": optimiser}  # as --set takes them
+    config = config.with_settings([f"{name}={value}" for name, value in settings.items()])
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     train(squares, config, out=whole)
     with pytest.raises(KilledError):
