@@ -41,15 +41,17 @@ def multibox(
         str | None,
         typer.Option(help="Whose features; the last before the grid is last halved by default."),
     ] = None,
-    epochs: Annotated[int, typer.Option(rich_help_panel=LEARNING)] = 20,
+    epochs: Annotated[
+        int, typer.Option(help="Passes over the training set.", rich_help_panel=LEARNING)
+    ] = 20,
     views: Annotated[
         int,
         typer.Option(
             help="Of each picture: itself, mirrored, random parts.", rich_help_panel=LEARNING
         ),
     ] = 6,
-    lr: Annotated[float, typer.Option(rich_help_panel=LEARNING)] = 2e-3,
-    seed: Annotated[int, typer.Option(rich_help_panel=LEARNING)] = 0,
+    lr: Annotated[float, typer.Option(help="Peak learning rate.", rich_help_panel=LEARNING)] = 2e-3,
+    seed: Annotated[int, typer.Option(help="Of everything random.", rich_help_panel=LEARNING)] = 0,
     max_unreadable: Annotated[
         float, typer.Option(min=0, max=1, help="Largest share of pictures.")
     ] = 0.01,
