@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import onnxruntime as ort
@@ -29,7 +30,8 @@ class ONNXEngine:
     """Runs a ``Program`` or an ``.onnx`` file on the CPU in the precision it is in.
 
     Raises:
-        InputError: a file that ONNX Runtime cannot read, no such output, fewer than one thread.
+        InputError: a file that ONNX Runtime cannot read or, in ``run``, not run, no such output,
+            fewer than one thread.
     """
 
     name = "onnx"
@@ -45,14 +47,14 @@ class ONNXEngine:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or available_cores()
         options.log_severity_level = QUIET
-        try:
+        self._name = model if isinstance(model, Path) else "the network"
+        with _refused(f"{self._name}: ONNX Runtime cannot read it"):
             self._session = ort.InferenceSession(
-                _content(model, outputs), options, providers=["CPUExecutionProvider"]
+                _content(model, outputs),
+                options,
+                providers=["CPUExecutionProvider"],
+                enable_fallback=0,  # to the same provider, after lines on stdout
             )
-        except Exception as error:
-            if type(error).__module__.startswith("onnxruntime"):  # its errors share no class
-                raise InputError(f"{model}: ONNX Runtime cannot read it: {error}") from error
-            raise
         check_outputs(outputs, [value.name for value in self._session.get_outputs()])
         self._outputs = list(outputs)
         self._size = int(self._session.get_inputs()[0].shape[1])
@@ -60,8 +62,24 @@ class ONNXEngine:
     def run(self, pictures: ArrayLike) -> dict[str, Floats]:
         """The named outputs of pictures (``as_batch``)."""
         batch = as_batch(pictures, self._size)
-        values = self._session.run(self._outputs, {PICTURES: batch})
+        with _refused(f"{self._name}: ONNX Runtime cannot run it"):
+            values = self._session.run(self._outputs, {PICTURES: batch})
         return dict(zip(self._outputs, values, strict=True))
+
+
+@contextmanager
+def _refused(what: str) -> Iterator[None]:
+    """Raises ONNX Runtime's errors, which share no class, as ``InputError``.
+
+    One of theirs that quotes what is no text ends as Python's error of decoding.
+    """
+    try:
+        yield
+    except Exception as error:
+        own = type(error).__module__.startswith("onnxruntime")
+        if own or isinstance(error, UnicodeDecodeError):
+            raise InputError(f"{what}: {error}") from error
+        raise
 
 
 def _content(model: Program | Path, outputs: Sequence[str]) -> str | bytes:

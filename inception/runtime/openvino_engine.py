@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -29,16 +30,23 @@ def read_openvino(path: Path) -> ov.Model:
     Raises:
         InputError: OpenVINO cannot read it, or its ``.bin`` is another model's.
     """
-    try:
+    with _refused(f"{path}: OpenVINO cannot read it"):
         model = the_core().read_model(path)
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise InputError(f"{path}: OpenVINO cannot read it: {reason}") from error
+    model.set_friendly_name(str(path))
     if model.has_rt_info([WEIGHTS_DIGEST]):  # exports older than it have none
         weights = path.with_suffix(".bin")
         if model.get_rt_info([WEIGHTS_DIGEST]).astype(str) != digest_of(weights):
             raise InputError(f"{weights} is not the one that {path} was exported with")
     return model
+
+
+@contextmanager
+def _refused(what: str) -> Iterator[None]:
+    """Raises OpenVINO's errors as ``InputError``; their reason is their last line."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise InputError(f"{what}: {str(error).strip().splitlines()[-1]}") from error
 
 
 def digest_of(path: Path) -> str:
@@ -68,7 +76,8 @@ class OpenVINOEngine:
             to the whole batch, which is also what a batch too small to share gets.
 
     Raises:
-        InputError: no such output, or fewer than one thread.
+        InputError: no such output, or fewer than one thread; in ``run``, a graph that OpenVINO
+            does not run.
     """
 
     name = "openvino"
@@ -84,6 +93,7 @@ class OpenVINOEngine:
         check_threads(threads)
         if isinstance(model, Program):
             model = openvino_model(model)
+            model.set_friendly_name("the network")
         else:
             add_step_outputs(model, outputs)
         check_outputs(outputs, [name for port in model.outputs for name in port.names])
@@ -103,7 +113,8 @@ class OpenVINOEngine:
         batch = as_batch(pictures, self._shape[0]) if at_start else np.ascontiguousarray(pictures)
         streams = self._streams if len(batch) >= 2 * self._streams else 1
         shares = np.array_split(batch, streams)  # views, contiguous as the whole is
-        with self._lock:
+        refused = _refused(f"{self._model.get_friendly_name()}: OpenVINO cannot run it")
+        with self._lock, refused:
             even = len(batch) % streams == 0
             requests = self._requests_for(streams, len(shares[0]) if even else ANY)
             for request, share in zip(requests, shares, strict=True):

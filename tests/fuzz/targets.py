@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from boxes_fuzzed import BOXES
 from damage import Target, damaged_json
+from exports_fuzzed import EXPORTS
 from PIL import Image
 from runs_fuzzed import RUNS
 
@@ -156,6 +157,7 @@ TARGETS = (
         "csv": Target("all.csv", csv, read_all),
     }
     | RUNS
+    | EXPORTS
     | BOXES
     | {name: Target(name, foreign(name), read_foreign) for name in FOREIGN}
 )
