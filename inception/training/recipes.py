@@ -27,7 +27,7 @@ RECIPES["small-data"] = replace(
 )
 
 # inception train imagenette --recipe imagenette-5
-# paper: none   machine: 1 EPYC core, AVX2, 45 minutes   result: 85.45 and 84.98 %, two seeds, at aa02d00
+# paper: none   machine: 1 EPYC core, AVX2, 45 min   result: 85.45, 84.98 %, two seeds, at aa02d00
 # Five epochs leave a network far from overfitting: no dropout, weak crops, small batches for more
 # updates, and pictures that grow but stay below the 128 px it is asked at. AdamW: 79.62 %.
 RECIPES["imagenette-5"] = replace(
