@@ -19,6 +19,16 @@ from inception.cli.output import (
     say,
 )
 
+EpochsOption = Annotated[
+    int, typer.Option(help="Passes over the training set.", rich_help_panel=LEARNING)
+]
+ViewsOption = Annotated[
+    int,
+    typer.Option(help="Of each picture: itself, mirrored, random parts.", rich_help_panel=LEARNING),
+]
+LrOption = Annotated[float, typer.Option(help="Peak learning rate.", rich_help_panel=LEARNING)]
+SeedOption = Annotated[int, typer.Option(help="Of everything random.", rich_help_panel=LEARNING)]
+
 
 @contextmanager
 def _bars(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
@@ -41,17 +51,10 @@ def multibox(
         str | None,
         typer.Option(help="Whose features; the last before the grid is last halved by default."),
     ] = None,
-    epochs: Annotated[
-        int, typer.Option(help="Passes over the training set.", rich_help_panel=LEARNING)
-    ] = 20,
-    views: Annotated[
-        int,
-        typer.Option(
-            help="Of each picture: itself, mirrored, random parts.", rich_help_panel=LEARNING
-        ),
-    ] = 6,
-    lr: Annotated[float, typer.Option(help="Peak learning rate.", rich_help_panel=LEARNING)] = 2e-3,
-    seed: Annotated[int, typer.Option(help="Of everything random.", rich_help_panel=LEARNING)] = 0,
+    epochs: EpochsOption = 20,
+    views: ViewsOption = 6,
+    lr: LrOption = 2e-3,
+    seed: SeedOption = 0,
     max_unreadable: Annotated[
         float, typer.Option(min=0, max=1, help="Largest share of pictures.")
     ] = 0.01,
