@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 
 class LocalServer(ThreadingHTTPServer):
@@ -18,9 +18,9 @@ class LocalServer(ThreadingHTTPServer):
     def url(self, path: str = "") -> str:
         return f"http://127.0.0.1:{self.server_address[1]}{path}"
 
-    def handle_error(self, *about: object) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(*about)  # type: ignore[arg-type]
+            super().handle_error(request, client_address)
 
 
 S = TypeVar("S", bound=LocalServer)
