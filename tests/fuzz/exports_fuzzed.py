@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 from damage import Target, folder_for
-from runs_fuzzed import MODEL, run
+from runs_fuzzed import MODEL, beside, of, run
 
 XML, BIN, ONNX = "small.xml", "small.bin", "small.onnx"
 
@@ -29,15 +28,9 @@ def predict(path: Path) -> None:
     from inception import Predictor
 
     model = path.with_name(XML) if path.name == BIN else path
-    for name in (XML, BIN):
-        if path.name != ONNX and name != path.name and not (path.parent / name).exists():
-            (path.parent / name).write_bytes((exported() / name).read_bytes())
+    if path.name != ONNX:
+        beside(path, exported(), (XML, BIN))
     Predictor(model, threads=1).predict(np.zeros((28, 28, 3), np.uint8))
 
 
-def of(name: str) -> Callable[[], bytes]:
-    """A file of the export."""
-    return lambda: (exported() / name).read_bytes()
-
-
-EXPORTS = {name: Target(name, of(name), predict) for name in (XML, BIN, ONNX)}
+EXPORTS = {name: Target(name, of(exported, name), predict) for name in (XML, BIN, ONNX)}

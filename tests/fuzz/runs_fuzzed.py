@@ -69,9 +69,9 @@ def detector_learning(start: Any) -> Any:
     return Learning(part, nothing, nothing, start.config, folder=start.folder)
 
 
-def beside(path: Path, folder: Path) -> None:
-    """Puts the run's other files beside a damaged one."""
-    for name in (CONFIG, LAST):
+def beside(path: Path, folder: Path, names: tuple[str, ...] = (CONFIG, LAST)) -> None:
+    """Puts a folder's other files beside a damaged one of it."""
+    for name in names:
         if name != path.name and (folder / name).exists() and not (path.parent / name).exists():
             (path.parent / name).write_bytes((folder / name).read_bytes())
 
@@ -112,7 +112,7 @@ def resume_detector(path: Path) -> None:
 
 
 def of(folder: Callable[[], Path], name: str) -> Callable[[], bytes]:
-    """A file of a run."""
+    """A file of a folder."""
     return lambda: (folder() / name).read_bytes()
 
 
