@@ -18,6 +18,7 @@ from inception.cli.output import (
     ThreadsOption,
     say,
 )
+from inception.prediction import BACKBONE
 
 EpochsOption = Annotated[
     int, typer.Option(help="Passes over the training set.", rich_help_panel=LEARNING)
@@ -45,7 +46,7 @@ def multibox(
     out: Annotated[str, typer.Option(metavar="FILE", help="The MultiBox, a .safetensors.")],
     init: Annotated[
         str, typer.Option(metavar="MODEL", help="Whose stages see the pictures; they stay frozen.")
-    ] = "cats-and-dogs",
+    ] = BACKBONE,
     boxes: Annotated[int, typer.Option(help="To predict in each picture.")] = 200,
     stage: Annotated[
         str | None,
