@@ -18,7 +18,6 @@ from inception.cli.output import (
     ThreadsOption,
     say,
 )
-from inception.prediction import BACKBONE
 
 EpochsOption = Annotated[
     int, typer.Option(help="Passes over the training set.", rich_help_panel=LEARNING)
@@ -46,7 +45,7 @@ def multibox(
     out: Annotated[str, typer.Option(metavar="FILE", help="The MultiBox, a .safetensors.")],
     init: Annotated[
         str, typer.Option(metavar="MODEL", help="Whose stages see the pictures; they stay frozen.")
-    ] = BACKBONE,
+    ] = "imagenette",
     boxes: Annotated[int, typer.Option(help="To predict in each picture.")] = 200,
     stage: Annotated[
         str | None,
