@@ -22,7 +22,7 @@ def test_it_answers_from_the_first_minute_and_says_so(real_data: Path) -> None:
 
 DATA = {  # what each was measured on: pictures, and what is to be beaten
     SHIPPED: ("dogs-vs-cats", 2000, 0.9341),  # source document 002 reports
-    BACKBONE: ("imagenette", 1938, 0.84),
+    BACKBONE: ("imagenette", 1938, 0.88),
 }
 
 

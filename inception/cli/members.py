@@ -144,6 +144,7 @@ def train_members(
 
 def _print(summary: EnsembleSummary) -> None:
     from inception.cli.output import percent
+    from inception.cli.run_printer import only_guessed
 
     say("")
     if summary.folds:
@@ -151,7 +152,8 @@ def _print(summary: EnsembleSummary) -> None:
             say(f"fold {number}: validation top-1 {percent(run.top1_accuracy)}  {run.folder}")
         say(
             f"top-1 {percent(summary.mean)} ± {100 * summary.deviation:.2f} points, mean and "
-            f"deviation of {len(summary.members)} folds"
+            f"deviation of {len(summary.members)} folds",
+            *only_guessed(*summary.members),
         )
         return
     for run in summary.members:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from inception.cli.output import per_second
+from inception.cli.output import per_second, percent
 from inception.cli.printing import Printing, clock, moved_note
 from inception.errors import command
 
 if TYPE_CHECKING:
     from inception.models.spec import Spec
     from inception.training.checkpoint import State
-    from inception.training.run import RunStart
+    from inception.training.run import RunStart, RunSummary
 
 FEW = 50  # pictures to validate on below which the figures jump
 
@@ -159,6 +159,20 @@ def _changes(spec: Spec) -> list[str]:
 
     own = MODELS[spec.name].departures if spec.name in MODELS else spec.departures
     return [line for line in spec.departures if line not in own]
+
+
+def only_guessed(*runs: RunSummary) -> list[str]:
+    """Where most of the runs know no more than which class is the largest: so, and what to try."""
+    guessed = [run for run in runs if run.to_try]
+    if 2 * len(guessed) <= len(runs):
+        return []
+    worst = guessed[0]
+    return [
+        f"that is no better than always answering the largest class "
+        f"({percent(worst.majority_accuracy)}), as far as {worst.val_pictures:,} pictures "
+        "can tell; what may help:",
+        *(f"  {line}" for line in worst.to_try),
+    ]
 
 
 def _few(names: tuple[str, ...]) -> str:

@@ -281,19 +281,14 @@ def _train(asked: Asked, group: Group, *, printing: bool) -> RunSummary | None:
 
 def _print_summary(summary: RunSummary) -> None:
     from inception.cli.output import percent
+    from inception.cli.run_printer import only_guessed
 
     say(
         f"validation top-1 {percent(summary.top1_accuracy)} (epoch {summary.best_epoch} of "
         f"{summary.epochs}{', averaged weights' * summary.averaged}), loss {summary.loss:.4f}, "
         f"after {clock(summary.seconds)}"
     )
-    if summary.to_try:
-        say(
-            f"that is no better than always answering the largest class ("
-            f"{percent(summary.majority_accuracy)}), as far as {summary.val_pictures:,} pictures "
-            "can tell; what may help:",
-            *(f"  {line}" for line in summary.to_try),
-        )
+    say(*only_guessed(summary))
     say(f"the model: {summary.model}")
     say("next:")
     say(f"  {command('evaluate', summary.folder, summary.data)}")

@@ -44,6 +44,18 @@ RECIPES["imagenette-5"] = replace(
     progressive=(64, 80, 96, 96, 112),
 )
 
+# inception train imagenette --recipe imagenette-20
+# paper: none   machine: 1 EPYC core, AVX2, 139 min   result: 89.99 %, one seed, at f46ef59
+# Where the rate is high, pictures are small. The model that comes with the package.
+RECIPES["imagenette-20"] = replace(
+    RECIPES["imagenette-5"],
+    epochs=20,
+    batch_size=64,
+    lr=3e-3,
+    warmup=0.1,
+    progressive=(*[64] * 6, *[80] * 6, *[96] * 6, *[112] * 2),
+)
+
 # inception train IMAGENET --recipe googlenet-paper
 # paper: 10.07 % top-5 error, one crop (arXiv:1409.4842)   result: not yet run
 # The paper gives momentum, -4 % every 8 epochs, averaging, the pictures and the heads' 0.3; rate,

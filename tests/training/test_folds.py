@@ -53,7 +53,7 @@ def test_the_command_gives_mean_and_deviation(tmp_path: Path) -> None:
     top1 = [member["top1_accuracy"] for member in told["members"]]
     assert told["mean_accuracy"] == pytest.approx(statistics.mean(top1))
     assert told["deviation"] == pytest.approx(np.std(top1, ddof=1))
-    assert "± " in done.stdout.splitlines()[-1] and "of 3 folds" in done.stdout.splitlines()[-1]
+    assert "± " in done.stdout and "deviation of 3 folds\n" in done.stdout
     assert [n for n in range(1, 4) if f"fold {n} of 3" in done.stdout] == [1, 2, 3]
     again = run("train", "--resume", str(out), "--json", "-")
     assert json.loads(again.stdout)["mean_accuracy"] == told["mean_accuracy"]
@@ -70,3 +70,13 @@ def test_folds_and_other_ways_are_not_mixed(colours: Path, tmp_path: Path) -> No
         train(colours, folds=3, fold=4, out=tmp_path / "run")
     with pytest.raises(InputError, match="fold 1 is none of no folds"):
         train(colours, fold=1, out=tmp_path / "run")
+
+
+def test_folds_that_only_guess_say_what_to_try(tmp_path: Path) -> None:
+    data, out = str(write_colours(tmp_path / "colours")), tmp_path / "cv"
+    how = ("--model", "lenet5", "--epochs", "1", "--threads", "1", "--lr", "1e-9")
+    told = run("train", data, *how, "--folds", "3", "--out", str(out)).stdout.splitlines()
+    said = [line for line in told if line.startswith("that is no better than always answering")]
+    after = told[told.index(said[0]) + 1 :]
+    assert len(said) == 1 and len(after) >= 2
+    assert all(line.startswith("  --") for line in after)

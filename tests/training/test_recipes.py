@@ -57,6 +57,10 @@ FOUR_RATES = {
         0.002 / 25,
         *(0.002 * (1 - FALL * (1 - math.cos(math.pi * (x - 0.15) / 0.85)) / 2) for x in SHARES),
     ],
+    "imagenette-20": [
+        0.003 / 25,
+        *(0.003 * (1 - FALL * (1 - math.cos(math.pi * (x - 0.1) / 0.9)) / 2) for x in SHARES),
+    ],
     "googlenet-paper": [0.01] * 4,
     "googlenet-caffe": [0.01] * 4,
     "googlenet-caffe-quick": [0.01, 0.01 * 0.75**0.5, 0.01 * 0.5**0.5, 0.005],
