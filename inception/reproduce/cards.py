@@ -173,7 +173,7 @@ CARDS: dict[str, Card] = {
         Card(
             "ants-bees-early",
             f"a classifier on what an early stage of `imagenette` sees; {_TINY_INSECTS}",
-            "ants-bees", 0.8366, 0.06, 1, "NEXT",
+            "ants-bees", 0.8366, 0.06, 1, "caa0f14",
             recipe="small-data",
             settings=(
                 "init=imagenette", "image_size=192", "cut_after=inception_4a", "freeze=backbone",
