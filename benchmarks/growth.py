@@ -126,7 +126,7 @@ JOBS: dict[str, tuple[str, int, Callable[[Path, Path], object]]] = {  # of which
     "begin, folders": ("folders", 10**6, begin),
     "begin, shards": ("shards", 10**6, begin),
     "pack": ("folders", 10**5, lambda d, o: pack(open_data(d), o, Packing(PER_SHARD), threads=1)),
-    "predict": ("folders", 10**4, predict),
+    "predict": ("folders", 10**5, predict),
 }
 
 
