@@ -33,6 +33,17 @@ WaitOption = Annotated[
 QueueOption = Annotated[
     int, typer.Option(min=1, help="Pictures taken on at once; over it the answer is 503.")
 ]
+SearchOption = Annotated[
+    str | None,
+    typer.Option(metavar="MODE", help="Of detectors: fast, quality or none; theirs by default."),
+]
+MultiBoxOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Of `detect multibox`: proposes to detectors first; with --search none, alone.",
+    ),
+]
 DeadlineOption = Annotated[
     float, typer.Option(metavar="S", help="Seconds for an upload, and as many for its answer.")
 ]
@@ -55,6 +66,8 @@ def serve(
     deadline: DeadlineOption = 10,
     max_body_mb: Annotated[float, typer.Option(help="Largest request.")] = 20,
     max_pixels: MaxPixelsOption = None,
+    search: SearchOption = None,
+    multibox: MultiBoxOption = None,
     engine: EngineOption = "auto",
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
@@ -82,7 +95,7 @@ def serve(
         app = create_app(
             sources,
             batching=Batching(max_batch, max_wait_ms / 1000),
-            choice=EngineChoice(engine, device, threads),
+            choice=EngineChoice(engine, device, threads, search, multibox),
             limits=limits,
             rules=Rules(token, local_names=local and not token),
         )

@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
+
 from inception.data.images import Picture, UnreadableImageError
 from inception.detection.datasets import DetectionSet
 from inception.detection.multibox import Proposer
@@ -16,6 +18,7 @@ from inception.detection.proposals import Proposed, SearchMode, SelectiveSearch,
 from inception.errors import InputError, unknown
 
 NO_SEARCH = "none"
+NOTHING = Proposed(np.zeros((0, 4), np.float32), 0.0)
 
 
 class Source:
@@ -44,14 +47,19 @@ class Source:
 
     def propose(self, pictures: Iterable[Picture], *, processes: int = 1) -> Iterator[Proposed]:
         """Regions of each picture, in their order; see ``proposals.search`` for ``processes``."""
-        learnt = None if self.multibox is None else self.multibox.propose
         if self.selective is None:
-            yield from map(learnt, pictures) if learnt else ()
+            yield from map(self.complete, pictures)
             return
         ahead: deque[Picture] = deque()
         for found in search(_noted(pictures, ahead), self.selective, processes=processes):
-            picture = ahead.popleft()
-            yield joined(learnt(picture), found) if learnt else found
+            yield self.complete(ahead.popleft(), found)
+
+    def complete(self, picture: Picture, searched: Proposed = NOTHING) -> Proposed:
+        """The MultiBox's boxes, where there is one, before those that were searched for."""
+        if self.multibox is None:
+            return searched
+        learnt = self.multibox.propose(picture)
+        return learnt if self.selective is None else joined(learnt, searched)
 
     def propose_set(
         self,

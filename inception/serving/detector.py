@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,15 @@ import numpy as np
 from inception.data.images import Picture, read_image
 from inception.detection.detector_file import DetectorInfo, read_detector
 from inception.detection.predictor import Detected, DetectionPredictor
-from inception.detection.proposals import as_searched, check_installed, proposed_in, search_small
+from inception.detection.proposals import (
+    Proposed,
+    SelectiveSearch,
+    as_searched,
+    check_installed,
+    proposed_in,
+    search_small,
+)
+from inception.detection.sources import NO_SEARCH, NOTHING
 from inception.errors import InputError
 from inception.models.spec import Spec
 from inception.serving.uploads import Upload
@@ -35,19 +44,19 @@ class ServedDetector:
         workshop: where it works.
 
     Raises:
-        InputError: it cannot be opened, gives no numbers, or OpenCV is missing.
+        InputError: it or the MultiBox cannot be opened, it gives no numbers, nothing proposes, or
+            OpenCV is missing.
     """
 
     explains = attributes = False
 
     def __init__(self, name: str, source: str | Path, path: Path, workshop: Workshop) -> None:
-        check_installed()
+        how = workshop.choice
+        if how.search != NO_SEARCH:
+            check_installed()
         self.name, self.source, self.path, self._workshop = name, source, path, workshop
         self.info: DetectorInfo = read_detector(path)
-        how = workshop.choice
-        self._predictor = DetectionPredictor(
-            path, engine=how.engine, device=how.device, threads=how.threads
-        )
+        self._predictor = DetectionPredictor(path, **asdict(how))
         self.engine = self._predictor.engines[0].name
         self._try()
 
@@ -63,27 +72,33 @@ class ServedDetector:
             UnreadableImageError: the picture cannot be read.
             HTTPException: 503, the search for regions broke off.
         """
-        shop, how = self._workshop, self.info.detector.search
+        shop, how = self._workshop, self._predictor.source.selective
         async with shop.whole:
             read = await shop.decode(lambda: _read(upload))
-            found = await shop.search(read.small, how)
-            regions = proposed_in(read.picture, read.small, found).boxes_xyxy
-            return await shop.run(
-                lambda: self._predictor.detect(
-                    read.picture, regions, path=upload.name, least_score=least_score
-                )
-            )
+            found = proposed_in(*read, await shop.search(read.small, how)) if how else NOTHING
+            return await shop.run(lambda: self._judge(read.picture, found, upload, least_score))
+
+    def _judge(
+        self, picture: Picture, searched: Proposed, upload: Upload, least_score: float
+    ) -> Detected:
+        regions = self._predictor.source.complete(picture, searched).boxes_xyxy
+        return self._predictor.detect(picture, regions, path=upload.name, least_score=least_score)
 
     def _try(self) -> None:
         """Once through everything: whatever does not work is told before anybody waits for it."""
         height, width = TRIED_PX
         picture = np.full((height, width, 3), 127, np.uint8)
-        how = self.info.detector.search
+        if how := self._predictor.source.selective:
+            self._search_one(picture, how)
+        whole = Proposed(np.array([[0, 0, width, height]], np.float32), 0)
+        regions = self._predictor.source.complete(picture, whole).boxes_xyxy
+        self._predictor.detect(picture, regions)
+
+    def _search_one(self, picture: Picture, how: SelectiveSearch) -> None:
         try:
             self._workshop.searchers().submit(search_small, as_searched(picture), how).result()
         except BrokenProcessPool:
             raise InputError("no process can be started to look for regions in") from None
-        self._predictor.detect(picture, np.array([[0, 0, width, height]], np.float32))
 
 
 def _read(upload: Upload) -> _Read:

@@ -36,11 +36,18 @@ def open_model(name: str, source: str | Path, workshop: Workshop) -> Served:
 
 
 class Shelf:
-    """The models that are served, by name; the first is the one meant where none is named."""
+    """The models that are served, by name; the first is the one meant where none is named.
+
+    Raises:
+        InputError: one is neither MODEL nor detector, or what proposes has no detector to serve.
+    """
 
     def __init__(self, sources: Mapping[str, str | Path], workshop: Workshop) -> None:
         self.workshop = workshop
         self._models = {name: open_model(name, at, workshop) for name, at in sources.items()}
+        proposing = workshop.choice.search or workshop.choice.multibox
+        if proposing and not any(isinstance(m, ServedDetector) for m in self._models.values()):
+            raise InputError("--search and --multibox are of detectors, and none is served")
 
     @property
     def names(self) -> list[str]:

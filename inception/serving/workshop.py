@@ -23,11 +23,18 @@ WAITING = 8  # pictures searched for regions or waiting for it, a core: each tak
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """How engines are made, as ``create_engine`` takes it."""
+    """How engines are made, as ``create_engine`` takes it, and what proposes regions to detectors.
+
+    Attributes:
+        search: Selective Search's mode, or ``none``, in place of each detector's own.
+        multibox: the file of a MultiBox whose boxes come first.
+    """
 
     engine: str = "auto"
     device: str = "auto"
     threads: int | None = None
+    search: str | None = None
+    multibox: str | None = None
 
     def create(self, path: Path, output: str) -> Engine:
         """An engine that gives one output."""

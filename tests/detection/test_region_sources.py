@@ -1,7 +1,9 @@
 """What proposes the regions of a detector: Selective Search, a MultiBox, or both."""
 
+import asyncio
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +16,22 @@ from inception.detection.datasets import open_detection
 from inception.detection.multibox import Proposer
 from inception.detection.multibox_training import HeadSettings, train_multibox
 from inception.detection.predictor import DetectionPredictor
-from inception.detection.proposals import SelectiveSearch, search, union
-from inception.detection.sources import Source, create_source
+from inception.detection.proposals import (
+    SelectiveSearch,
+    as_searched,
+    proposed_in,
+    search,
+    search_small,
+    union,
+)
+from inception.detection.sources import Source, create_source, joined
 from inception.errors import InputError
+from inception.serving import workshop
+from inception.serving.batching import Batching
+from inception.serving.detector import ServedDetector
+from inception.serving.shelf import open_model
+from inception.serving.uploads import Upload
+from inception.serving.workshop import EngineChoice, Workshop
 
 pytestmark = pytest.mark.usefixtures("quick_search")
 
@@ -74,6 +89,35 @@ def test_evaluation_and_prediction_take_them(squares: Path, learnt: Path, detect
         *("--multibox", str(learnt), "--search", "none", "--min-score", "0"),
     )
     assert done.returncode == 0 and pictures[0] in done.stdout
+
+
+@pytest.mark.parametrize("mode", ["none", "fast"])
+def test_a_server_proposes_as_the_predictor_does(
+    squares: Path, learnt: Path, detector: Path, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workshop, "search_pool", lambda _: ThreadPoolExecutor(1))
+    choice = EngineChoice(threads=1, search=mode, multibox=str(learnt))
+    shop = Workshop(Batching(), choice, lambda _: None)
+    served = open_model("roos", detector, shop)
+    assert isinstance(served, ServedDetector)
+    path = squares / "JPEGImages" / "val0.jpg"
+    told = asyncio.run(served.detect(0, Upload(path.name, path.read_bytes())))
+    shop.close()
+    predictor = DetectionPredictor(detector, search=mode, multibox=learnt, threads=1)
+    picture = open_detection(squares, "val").read(0)
+    regions = predictor.source.multibox.propose(picture)  # type: ignore[union-attr]  # given
+    if mode != "none":
+        small = as_searched(picture)
+        found = proposed_in(picture, small, search_small(small, SelectiveSearch()))
+        regions = joined(regions, found)
+    wanted = predictor.detect(picture, regions.boxes_xyxy, least_score=0)
+    assert told.objects == wanted.objects and len(told.objects) > 2
+
+
+def test_what_proposes_needs_a_detector_to_serve(learnt: Path) -> None:
+    for option in (("--multibox", str(learnt)), ("--search", "none")):
+        told = fails("serve", "cats-and-dogs", "--port", "0", *option)
+        assert "--search and --multibox are of detectors, and none is served" in told
 
 
 def test_what_proposes_nothing_is_said_in_one_line(

@@ -5,12 +5,15 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, expect, sync_playwright
 from running import Running, running
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +29,9 @@ def photographs(real_data: Path) -> list[bytes]:
 
 
 @pytest.fixture(scope="module")  # while it lasts asyncio has a loop, so no other may run
-def browser() -> Iterator[Browser]:
+def browser() -> "Iterator[Browser]":
+    from playwright.sync_api import expect, sync_playwright  # the other tests do without
+
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
     if path is None:
         message = "Chromium is missing: `make test` installs it, or apt-get install chromium"
