@@ -95,7 +95,7 @@ def roc(probabilities: Doubles, positive: npt.NDArray[np.bool_]) -> Curve:
     """
     found, alarms = _thresholds(probabilities, positive)
     y, x = found / found[-1], alarms / alarms[-1]
-    return Curve(x, y, float(np.trapezoid(y, x)))
+    return Curve(x, y, float(np.diff(x) @ (y[1:] + y[:-1])) / 2)  # np.trapezoid is NumPy 2's
 
 
 def precision_recall(probabilities: Doubles, positive: npt.NDArray[np.bool_]) -> Curve:
