@@ -79,12 +79,9 @@ def aligned(
     x = x1[:, None] + steps * (x2 - x1).clamp(min=1)[:, None]
     y = y1[:, None] + steps * (y2 - y1).clamp(min=1)[:, None]
     height, width = features.shape[-2:]
-    grid = torch.stack(
-        torch.broadcast_tensors(
-            (2 * x / (width - 1) - 1)[:, None, :], (2 * y / (height - 1) - 1)[:, :, None]
-        ),
-        dim=-1,
-    )
+    across = (2 * x / (width - 1) - 1)[:, None, :].expand(-1, side, -1)
+    down = (2 * y / (height - 1) - 1)[:, :, None].expand(-1, -1, side)
+    grid = torch.stack([across, down], dim=-1)
     pooled = []
     for image, each in enumerate(features):  # the rois come in the pictures' order
         mine = grid[rois[:, 0] == image].reshape(1, -1, side, 2)
