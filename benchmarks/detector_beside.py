@@ -1,7 +1,7 @@
 """What the same minutes give torchvision's Faster R-CNN with MobileNet, from random weights.
 
-Its compiled operators do not fit every torch (``import_torchvision``): its suppression is numpy's
-here and its RoI align torch's sampling, both equal to its own. Measured by our metrics.
+Its compiled operators do not fit every torch (``import_torchvision``): suppression is numpy's here
+and RoI align torch's sampling. Measured by our metrics.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from inception.detection.datasets import DetectionSet, open_detection
 from inception.detection.detections import Detections
 from inception.detection.metrics import measure
 
-BATCH, PEAK, WARMUP, DECAY = 4, 0.01, 0.05, 1e-4  # SGD, as torchvision's own recipe has it
+BATCH, PEAK, WARMUP, DECAY = 4, 0.01, 0.05, 1e-4
 OWN = (
     Own("--minutes", 27, "of training"),
     Own("--data", "kangaroo", "a folder of $INCEPTION_DATA"),
@@ -48,13 +48,12 @@ def faster_rcnn(classes: int) -> Any:
         weights=None,
         weights_backbone=None,
         num_classes=classes,
-        trainable_backbone_layers=6,
         box_batch_size_per_image=128,
     )
 
 
 def suppress(boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> torch.Tensor:
-    """Greedy suppression on all overlaps at once, in a tenth of the time of a box after another."""
+    """Greedy suppression on all overlaps at once: it is called some twenty times a step."""
     order = scores.argsort(descending=True, stable=True)
     sorted_xyxy = boxes[order].numpy(force=True)
     over = iou(sorted_xyxy, sorted_xyxy) > iou_threshold

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from inception.cli.detect_evaluate import MultiBoxOption, SearchOption
 from inception.cli.output import (
     DeviceOption,
     EngineOption,
@@ -32,17 +33,6 @@ WaitOption = Annotated[
 ]
 QueueOption = Annotated[
     int, typer.Option(min=1, help="Pictures taken on at once; over it the answer is 503.")
-]
-SearchOption = Annotated[
-    str | None,
-    typer.Option(metavar="MODE", help="Of detectors: fast, quality or none; theirs by default."),
-]
-MultiBoxOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="FILE",
-        help="Of `detect multibox`: proposes to detectors first; with --search none, alone.",
-    ),
 ]
 DeadlineOption = Annotated[
     float, typer.Option(metavar="S", help="Seconds for an upload, and as many for its answer.")

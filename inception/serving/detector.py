@@ -5,7 +5,6 @@ from __future__ import annotations
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -27,11 +26,6 @@ from inception.serving.uploads import Upload
 from inception.serving.workshop import Workshop
 
 TRIED_PX = (16, 64)  # of the picture that a detector is tried with: plain and flat, a quick search
-
-
-class _Read(NamedTuple):
-    picture: Picture
-    small: Picture  # as Selective Search takes it
 
 
 class ServedDetector:
@@ -74,9 +68,12 @@ class ServedDetector:
         """
         shop, how = self._workshop, self._predictor.source.selective
         async with shop.whole:
-            read = await shop.decode(lambda: _read(upload))
-            found = proposed_in(*read, await shop.search(read.small, how)) if how else NOTHING
-            return await shop.run(lambda: self._judge(read.picture, found, upload, least_score))
+            picture = await shop.decode(lambda: read_image(upload.data, name=upload.name))
+            found = NOTHING
+            if how:
+                small = await shop.decode(lambda: as_searched(picture))
+                found = proposed_in(picture, small, await shop.search(small, how))
+            return await shop.run(lambda: self._judge(picture, found, upload, least_score))
 
     def _judge(
         self, picture: Picture, searched: Proposed, upload: Upload, least_score: float
@@ -99,8 +96,3 @@ class ServedDetector:
             self._workshop.searchers().submit(search_small, as_searched(picture), how).result()
         except BrokenProcessPool:
             raise InputError("no process can be started to look for regions in") from None
-
-
-def _read(upload: Upload) -> _Read:
-    picture = read_image(upload.data, name=upload.name)
-    return _Read(picture, as_searched(picture))

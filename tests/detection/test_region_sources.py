@@ -105,7 +105,7 @@ def test_a_server_proposes_as_the_predictor_does(
     shop.close()
     predictor = DetectionPredictor(detector, search=mode, multibox=learnt, threads=1)
     picture = open_detection(squares, "val").read(0)
-    regions = predictor.source.multibox.propose(picture)  # type: ignore[union-attr]  # given
+    regions = Proposer(learnt, threads=1).propose(picture)
     if mode != "none":
         small = as_searched(picture)
         found = proposed_in(picture, small, search_small(small, SelectiveSearch()))
