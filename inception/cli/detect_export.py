@@ -19,6 +19,7 @@ def export(
         list[str],
         typer.Option(metavar="PICTURES", help="To compare on: files, folders, globs, tars."),
     ],
+    format: Annotated[str, typer.Option(help="openvino or onnx.")] = "openvino",
     precision: Annotated[
         str, typer.Option(help="fp32, or fp16 for weights of half the size.")
     ] = "fp32",
@@ -26,13 +27,18 @@ def export(
     json: JsonOption = None,
     quiet: QuietOption = False,
 ) -> int:
-    """Writes a detector for OpenVINO, with a certificate. Exit status 1 where it fails that."""
+    """Writes a detector for OpenVINO or ONNX, with a certificate.
+
+    Exit status 1 where it fails that.
+    """
     from dataclasses import asdict
 
     from inception.cli.output import write_json
     from inception.detection.export import export_detector
 
-    told = export_detector(detector, out, check, precision=precision, threads=threads)
+    told = export_detector(
+        detector, out, check, format=format, precision=precision, threads=threads
+    )
     write_json(asdict(told), json)
     moved = ""
     if told.box_difference_px is not None:

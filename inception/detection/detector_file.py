@@ -14,7 +14,8 @@ from inception.prediction import RUN_MODEL
 from inception.weights.description import DETECTOR, FORMAT, check_format, read_description
 from inception.weights.model_file import save_model
 
-BACKBONE, HEAD = "backbone.xml", "head.xml"  # an exported detector, in a folder of its own
+BACKBONE, HEAD = "backbone", "head"  # the graphs of an exported detector, in a folder of its own
+GRAPHS = (".xml", ".onnx")  # and their suffixes
 
 save_detector = save_model  # the same file, described by a ``DetectorInfo``
 
@@ -64,14 +65,19 @@ def find_detector(place: str | Path) -> Path:
     """
     path = Path(place)
     if path.is_dir():
-        exported = path / BACKBONE
-        path = exported if exported.exists() else path / RUN_MODEL
+        path = exported_backbone(path) or path / RUN_MODEL
         if not path.exists():
             raise InputError(f"{place} has no {RUN_MODEL}: no run of a detector, or not yet ended")
     if not path.exists():
         make = command("detect", "train", "DATA", "--out", place)
         raise InputError(f"no such detector: {place}; one is made by {make}")
     return path
+
+
+def exported_backbone(folder: str | Path) -> Path | None:
+    """The first graph of an exported detector, where the folder is one's."""
+    files = (Path(folder, f"{BACKBONE}{suffix}") for suffix in GRAPHS)
+    return next((file for file in files if file.exists()), None)
 
 
 def holds_detector(path: Path) -> bool:

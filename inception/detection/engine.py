@@ -1,4 +1,4 @@
-"""Runs a detector on a picture and its regions: two programs, by torch or OpenVINO."""
+"""Runs a detector on a picture and its regions: two programs, by any engine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from inception.detection.regions import in_cells, roi_align, shown_whole, warp
 from inception.detection.scoring import detections, together, told
 from inception.errors import InputError
 from inception.models.spec import Spec
-from inception.runtime import pick_engine
+from inception.runtime import create_engine, pick_engine
 from inception.runtime.lower import Weights, lower
 from inception.runtime.program import LOGITS, Floats, Program, needed
 from inception.weights.description import read_description
@@ -124,11 +124,9 @@ def create_region_engine(
         InputError: no such engine or device, or weights that do not fit the detector.
     """
     engine = pick_engine(engine, path, device)
-    if engine == "onnx":
-        raise InputError("only torch and openvino run detectors, not onnx; leave out --engine")
     detector = read_detector(path).detector
     if is_exported(path):
-        return _exported(path, detector, threads)
+        return _exported(path, detector, engine, threads)
     weights = read_weights(path)
     try:
         parts = programs(detector, weights)
@@ -137,20 +135,16 @@ def create_region_engine(
     return region_engine(detector, parts, engine, device=device, threads=threads)
 
 
-def _exported(path: Path, detector: Detector, threads: int | None) -> RegionEngine:
+def _exported(path: Path, detector: Detector, engine: str, threads: int | None) -> RegionEngine:
     """Both graphs of an export, which must be of the same detector."""
-    from inception.runtime.openvino_engine import OpenVINOEngine, read_openvino
-
-    head = path.with_name(HEAD)
+    head = path.with_stem(HEAD)
     if read_description(head) != read_description(path):
         raise InputError(f"{head} is another detector's than {path}")
-    backbone = OpenVINOEngine(read_openvino(path), (FEATURES,), threads=threads)
-    return RegionEngine(
-        detector,
-        backbone,
-        OpenVINOEngine(read_openvino(head), (LOGITS,), threads=threads),
-        backbone.name,
+    backbone, logits = (
+        create_engine(file, engine, threads=threads, outputs=(output,))
+        for file, output in ((path, FEATURES), (head, LOGITS))
     )
+    return RegionEngine(detector, backbone, logits, engine)
 
 
 def region_engine(
@@ -161,17 +155,21 @@ def region_engine(
     device: str = "auto",
     threads: int | None = None,
 ) -> RegionEngine:
-    """An engine of a detector's programs; ``engine`` is ``torch`` or ``openvino``."""
+    """An engine of a detector's programs, by name: ``torch``, ``openvino`` or ``onnx``."""
     backbone, head = (part(program, engine, device, threads) for program in parts)
     return RegionEngine(detector, backbone, head, engine)
 
 
 def part(program: Program, engine: str, device: str, threads: int | None) -> Part:
-    """What runs a program of a detector; ``engine`` is ``torch`` or ``openvino``."""
+    """What runs a program of a detector."""
     if engine == "openvino":
         from inception.runtime.openvino_engine import OpenVINOEngine
 
         return OpenVINOEngine(program, tuple(program.outputs), threads=threads)
+    if engine == "onnx":
+        from inception.runtime.onnx_engine import ONNXEngine
+
+        return ONNXEngine(program, tuple(program.outputs), threads=threads)
     from inception.runtime.torch_engine import TorchEngine
 
     return TorchEngine(program, device=device, threads=threads)

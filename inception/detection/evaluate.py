@@ -87,7 +87,7 @@ def evaluate(
         limit: the first pictures only.
         search: Selective Search's mode, or ``none``, in place of the first detector's.
         multibox: the file of a MultiBox whose boxes come before Selective Search's.
-        engine: ``auto``, ``torch`` or ``openvino``.
+        engine: ``auto``, ``torch``, ``openvino`` or ``onnx``.
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: by default as many as there are cores.
         max_unreadable: share of pictures that may be.

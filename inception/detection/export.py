@@ -1,4 +1,4 @@
-"""A detector as files for OpenVINO, beside the proof that they find what it finds."""
+"""A detector as files for other programs, beside the proof that they find what it finds."""
 
 from __future__ import annotations
 
@@ -16,14 +16,20 @@ import torch
 from inception import __version__
 from inception.data.images import UnreadableImageError
 from inception.detection.detector import FAST
-from inception.detection.detector_file import BACKBONE, HEAD, find_detector, read_detector
+from inception.detection.detector_file import (
+    BACKBONE,
+    HEAD,
+    exported_backbone,
+    find_detector,
+    read_detector,
+)
 from inception.detection.engine import RegionEngine, create_region_engine, programs
 from inception.detection.learning import LearntPart
 from inception.detection.proposals import search
 from inception.detection.regions import in_cells, shown_whole, warp
 from inception.detection.scoring import told
 from inception.errors import InputError, unknown
-from inception.export.formats import Content, Precision, write_openvino
+from inception.export.formats import FORMATS, Content, Precision
 from inception.files import replacing, write_text
 from inception.machine import torch_threads
 from inception.models.build import build_empty
@@ -33,6 +39,7 @@ from inception.runtime.program import Floats
 from inception.weights.model_file import is_exported, load_weights, read_weights, transplant
 
 LARGEST = {"fp32": (1e-4, 0.1), "fp16": (1e-2, 2.0)}  # differences of a score, of an edge in px
+DETECTOR_FORMATS = ("openvino", "onnx")
 CHECK_PICTURES = 20
 CERTIFICATE = "certificate.json"
 
@@ -48,6 +55,7 @@ class DetectorCertificate:
     """
 
     detector: str
+    format: str
     precision: str
     pictures: int
     regions: int
@@ -63,10 +71,11 @@ def export_detector(
     out: str | Path,
     check: Iterable[Any],
     *,
+    format: str = "openvino",
     precision: str = "fp32",
     threads: int | None = None,
 ) -> DetectorCertificate:
-    """Writes a detector as ``backbone.xml`` and ``head.xml`` into a folder, and its certificate.
+    """Writes a detector as two graphs, ``backbone`` and ``head``, into a folder, and a certificate.
 
     The files are moved in only where they answered, loaded again, as the modules do.
 
@@ -74,6 +83,7 @@ def export_detector(
         place: a run folder or a file of a detector.
         out: the folder, which is then a detector itself.
         check: pictures to compare on, whatever ``pictures.named`` takes; the first of them count.
+        format: ``openvino`` for ``.xml`` and ``.bin`` files, ``onnx`` for ``.onnx``.
         precision: ``fp32``, or ``fp16`` for weights of half the size.
         threads: by default as many as there are cores.
 
@@ -81,27 +91,35 @@ def export_detector(
         InputError: an option that does not fit, no pictures that can be read, no place to write.
     """
     path, out = find_detector(place), Path(out)
-    if precision not in LARGEST:
-        raise unknown("precision", precision, LARGEST)
+    _check(format, precision, out)
     if is_exported(path):
         raise InputError(f"{place} was exported before; export what it came from")
-    check_installed("openvino")
-    info = read_detector(path)
+    info, chosen = read_detector(path), FORMATS[format]
     parts = programs(info.detector, read_weights(path))
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".export.", dir=out) as folder:
-            for name, program in zip((BACKBONE, HEAD), parts, strict=True):
-                write_openvino(
-                    Content(program, info, cast(Precision, precision)), Path(folder, name)
-                )
-            exported = create_region_engine(Path(folder, BACKBONE), threads=threads)
+            backbone, head = (Path(folder, f"{n}{chosen.suffix}") for n in (BACKBONE, HEAD))
+            for file, program in zip((backbone, head), parts, strict=True):
+                chosen.write(Content(program, info, cast(Precision, precision)), file)
+            exported = create_region_engine(backbone, format, threads=threads)
             certificate = _certified(path, place, exported, check, precision, threads)
             if certificate.passed:
                 _move_in(sorted(Path(folder).iterdir()), out, certificate)
     except OSError as error:
         raise InputError(f"cannot write {out}: {error.strerror or error}") from error
     return certificate
+
+
+def _check(format: str, precision: str, out: Path) -> None:
+    if format not in DETECTOR_FORMATS:
+        raise unknown("format", format, DETECTOR_FORMATS)
+    if precision not in LARGEST:
+        raise unknown("precision", precision, LARGEST)
+    check_installed(format)
+    there = exported_backbone(out)
+    if there and there.suffix != FORMATS[format].suffix:
+        raise InputError(f"{there} is there, in another format: name another folder, --out")
 
 
 class Modules:
@@ -149,7 +167,7 @@ def _certified(
             edges.append(float(np.abs(ours.boxes_xyxy - theirs.boxes_xyxy).max(initial=0)))
     of_scores, of_edges = LARGEST[precision]
     return DetectorCertificate(
-        str(place), precision, len(pictures), regions, unreadable,
+        str(place), exported.name, precision, len(pictures), regions, unreadable,
         score_difference=max(scores),
         box_difference_px=max(edges) if detector.boxes else None,
         passed=regions > 0 and max(scores) <= of_scores and max(edges) <= of_edges,

@@ -60,7 +60,7 @@ class DetectionPredictor:
         search: Selective Search's mode, ``fast``, ``quality`` or ``none``, in place of the first
             detector's.
         multibox: the file of a MultiBox whose boxes come before Selective Search's.
-        engine: ``auto``, ``torch`` or ``openvino``.
+        engine: ``auto``, ``torch``, ``openvino`` or ``onnx``.
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: by default as many as there are cores.
         least_score: objects below it are not told.

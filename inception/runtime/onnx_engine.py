@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import onnxruntime as ort
 from numpy.typing import ArrayLike
 
@@ -57,13 +58,15 @@ class ONNXEngine:
             )
         check_outputs(outputs, [value.name for value in self._session.get_outputs()])
         self._outputs = list(outputs)
-        self._size = int(self._session.get_inputs()[0].shape[1])
+        start = self._session.get_inputs()[0]
+        self._start, self._size = start.name, int(start.shape[1])
 
     def run(self, pictures: ArrayLike) -> dict[str, Floats]:
-        """The named outputs of pictures (``as_batch``)."""
-        batch = as_batch(pictures, self._size)
+        """The named outputs of pictures (``as_batch``), or of what the program starts from."""
+        at_start = self._start == PICTURES
+        batch = as_batch(pictures, self._size) if at_start else np.ascontiguousarray(pictures)
         with _refused(f"{self._name}: ONNX Runtime cannot run it"):
-            values = self._session.run(self._outputs, {PICTURES: batch})
+            values = self._session.run(self._outputs, {self._start: batch})
         return dict(zip(self._outputs, values, strict=True))
 
 

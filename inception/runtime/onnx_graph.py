@@ -26,7 +26,7 @@ ACTIVATIONS: dict[ActivationKind, str] = {"relu": "Relu", "tanh": "Tanh", "sigmo
 def onnx_model(
     program: Program, metadata: Mapping[str, str] | None = None, *, half: bool = False
 ) -> onnx.ModelProto:
-    """A model from ``uint8 [N, size, size, 3]``, any ``N``, to the program's outputs by name.
+    """A model from the program's start, any number of it, to the program's outputs by name.
 
     Args:
         program: the steps.
@@ -40,11 +40,10 @@ def onnx_model(
         writer.step(replace(step, name=names[step.name], inputs=inputs))
     for output, name in program.outputs.items():
         writer.node("Identity", [names[name]], output)
-    sides = [program.size, program.size, 3]
     graph = helper.make_graph(
         writer.nodes,
         "inception",
-        [helper.make_tensor_value_info(PICTURES, TensorProto.UINT8, ["N", *sides])],
+        [_start(program)],
         [helper.make_tensor_value_info(o, TensorProto.FLOAT, None) for o in program.outputs],
         writer.constants,
     )
@@ -59,8 +58,17 @@ def onnx_model(
 def _names(program: Program) -> dict[str, str]:
     """What the graph calls each value: apart from its input and outputs, whatever stages say."""
     taken = {PICTURES, *program.outputs}
+    start = PICTURES if program.start == START else f"/{program.start}"
     steps = [step.name for step in program.steps]
-    return {START: PICTURES} | {name: f"{name}/" if name in taken else name for name in steps}
+    return {program.start: start} | {n: f"{n}/" if n in taken else n for n in steps}
+
+
+def _start(program: Program) -> onnx.ValueInfoProto:
+    """The graph's input: ``uint8 [N, size, size, 3]``, or what another program gave."""
+    shape = program.start_shape or (program.size, program.size, 3)
+    number = TensorProto.UINT8 if program.start == START else TensorProto.FLOAT
+    name = _names(program)[program.start]
+    return helper.make_tensor_value_info(name, number, ["N", *map(int, shape)])
 
 
 def with_step_outputs(path: Path, outputs: Sequence[str]) -> onnx.ModelProto:

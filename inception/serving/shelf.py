@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from inception.detection.detector_file import BACKBONE, find_detector, holds_detector
+from inception.detection.detector_file import exported_backbone, holds_detector
 from inception.errors import InputError, unknown
 from inception.prediction import MODEL_FILES, SHIPPED, find_model
 from inception.serving.classifier import ServedClassifier
@@ -29,8 +29,7 @@ def open_model(name: str, source: str | Path, workshop: Workshop) -> Served:
     Raises:
         InputError: it is neither.
     """
-    exported = (Path(source) / BACKBONE).exists()  # a folder of ``detect export``
-    path = find_detector(source) if exported else find_model(source)
+    path = exported_backbone(source) or find_model(source)
     kind = ServedDetector if holds_detector(path) else ServedClassifier
     return kind(name, source, path, workshop)
 

@@ -10,28 +10,32 @@ from command_line import fails, run
 from small_detectors import small_detector, write_detector
 
 from inception.detection.detector import Mode
+from inception.detection.export import DETECTOR_FORMATS
 from inception.detection.predictor import DetectionPredictor
 
 pytestmark = pytest.mark.usefixtures("quick_search")
 
 
+@pytest.mark.parametrize("format", DETECTOR_FORMATS)
 @pytest.mark.parametrize("mode", get_args(Mode))
 def test_an_export_is_a_detector_that_finds_the_same(
-    mode: Mode, squares: Path, tmp_path: Path
+    mode: Mode, format: str, squares: Path, tmp_path: Path
 ) -> None:
     made = write_detector(tmp_path / "model.safetensors", small_detector(mode, boxes=True))
     pictures = str(squares / "JPEGImages")
     out = tmp_path / "exported"
-    command = ("detect", "export", str(made), "--check", pictures, "--threads", "1")
+    how = ("--format", format, "--threads", "1")
+    command = ("detect", "export", str(made), "--check", pictures, *how)
     done = run(*command, "--out", str(out), "--json", "-")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told == json.loads((out / "certificate.json").read_text())
+    assert told["format"] == format
     assert told["passed"] and told["score_difference"] < 1e-4 and told["box_difference_px"] < 0.1
     picture = squares / "JPEGImages" / "val0.jpg"
     ours, theirs = (
         DetectionPredictor(place, engine=engine, threads=1, least_score=0.3).predict(picture)[0]
-        for place, engine in ((out, "openvino"), (made, "torch"))
+        for place, engine in ((out, format), (made, "torch"))
     )
     assert len(ours.objects) == len(theirs.objects) > 0
     for one, other in zip(ours.objects, theirs.objects, strict=True):
@@ -54,3 +58,8 @@ def test_graphs_of_two_detectors_do_not_go_together(squares: Path, tmp_path: Pat
     assert "no precision named 'int8'" in fails(
         "detect", "export", str(made), "--check", picture, "--out", "x", "--precision", "int8"
     )
+    command = ("detect", "export", str(made), "--check", picture, "--out", str(tmp_path / "one"))
+    assert "backbone.xml is there, in another format" in fails(*command, "--format", "onnx")
+    assert "no format named 'pt2'" in fails(*command, "--format", "pt2")
+    run_by_torch = ("detect", "predict", str(tmp_path / "two"), picture, "--engine", "torch")
+    assert "was exported: torch cannot run it" in fails(*run_by_torch)

@@ -104,7 +104,6 @@ WRONG = {
     "no such detector": (["nowhere", "PICTURE"], "no such detector: nowhere"),
     "a classifier": (["cats-and-dogs.safetensors", "PICTURE"], "is a classifier"),
     "an unknown form": (["RUN", "PICTURE", "--form", "yolo"], "--form is pictures or coco"),
-    "an engine that runs none": (["RUN", "PICTURE", "--engine", "onnx"], "only torch and openvino"),
 }
 
 

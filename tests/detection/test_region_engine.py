@@ -1,4 +1,4 @@
-"""Two programs say of regions what the network's own modules say, by torch and by OpenVINO."""
+"""Two programs say of regions what the network's own modules say, in every engine."""
 
 from itertools import product
 from pathlib import Path
@@ -15,7 +15,6 @@ from inception.detection.engine import AT_ONCE, create_region_engine
 from inception.detection.learning import LearntPart
 from inception.detection.regions import in_cells, shown_whole, warp
 from inception.detection.scoring import detections, told
-from inception.errors import InputError
 from inception.runtime.program import Floats
 
 RNG = np.random.default_rng(3)
@@ -36,7 +35,9 @@ def by_modules(detector: Detector) -> Floats:
         return part.outputs(torch.from_numpy(squares), cells).numpy()
 
 
-@pytest.mark.parametrize(("mode", "engine"), list(product(get_args(Mode), ("torch", "openvino"))))
+@pytest.mark.parametrize(
+    ("mode", "engine"), list(product(get_args(Mode), ("torch", "openvino", "onnx")))
+)
 def test_an_engine_gives_the_boxes_that_the_modules_give(
     mode: Mode, engine: str, tmp_path: Path
 ) -> None:
@@ -61,9 +62,3 @@ def test_no_regions_give_no_outputs(tmp_path: Path) -> None:
     path = write_detector(tmp_path / "model.safetensors", small_detector())
     engine = create_region_engine(path, "torch", threads=1)
     assert engine.run(PICTURE, np.zeros((0, 4))).shape == (0, 11)
-
-
-def test_onnx_runs_no_detectors(tmp_path: Path) -> None:
-    path = write_detector(tmp_path / "model.safetensors", small_detector())
-    with pytest.raises(InputError, match="only torch and openvino"):
-        create_region_engine(path, "onnx")
