@@ -29,6 +29,7 @@ from inception.training.group import Interrupted
 from inception.training.loop import Reports
 from inception.training.muon import Muon
 from inception.training.optimisers import FIRST_RATE, set_rate
+from inception.training.weight_gradients import cheap_weight_gradients
 
 VALIDATED = 0x76616C  # keeps the draws of validation apart from those of batches
 
@@ -193,8 +194,9 @@ class Learning:
         torch.manual_seed(_mixed(seed, step))  # dropout, so that a resumed run draws the same
         set_rate(self.optimiser, self._rate(step))
         self.optimiser.zero_grad()
-        losses = self._losses(shown)
-        torch.autograd.backward(losses.classes + losses.boxes)
+        with cheap_weight_gradients(self.device, "fp32"):
+            losses = self._losses(shown)
+            torch.autograd.backward(losses.classes + losses.boxes)
         self._add_up(losses, len(rows))
         if self.config.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)

@@ -42,6 +42,7 @@ from inception.training.optimisers import WeightAverage, create_optimiser, rate_
 from inception.training.teacher import open_teacher
 from inception.training.trained import frozen_stages, least_batch, train_mode
 from inception.training.validation import validate
+from inception.training.weight_gradients import cheap_weight_gradients
 
 ALONE = Group()
 MIXING = 0x6D6978  # keeps the draws of mixup and CutMix apart from those of augmentation
@@ -276,14 +277,15 @@ class Training:
         sent = (self._sent(torch.from_numpy(x)) for x in (shown, taught, answers))
         pictures, labels, truth = sent
         pictures = adversarial(self.network, self.normalise, pictures, labels, self.config)
-        with torch.autocast(self.device.type, torch.bfloat16, self.config.precision == "bf16"):
-            logits, aux = self.network(self.normalise(pictures), aux=True)
-        smoothing = self.config.label_smoothing
-        losses = losses_by_head(
-            logits, aux, labels, label_smoothing=smoothing, class_weights=self.class_weights
-        )
-        loss = total_loss(losses, self.config.aux_weight)
-        torch.autograd.backward(loss * (len(rows) / total))
+        with cheap_weight_gradients(self.device, self.config.precision):
+            with torch.autocast(self.device.type, torch.bfloat16, self.config.precision == "bf16"):
+                logits, aux = self.network(self.normalise(pictures), aux=True)
+            smoothing = self.config.label_smoothing
+            losses = losses_by_head(
+                logits, aux, labels, label_smoothing=smoothing, class_weights=self.class_weights
+            )
+            loss = total_loss(losses, self.config.aux_weight)
+            torch.autograd.backward(loss * (len(rows) / total))
         told = losses | {RIGHT: share_right(logits, truth)}
         return {name: value.detach() for name, value in told.items()}
 
