@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,7 @@ from inception.search.budget import Budget, Pricing, fitted, parse_count
 from inception.search.filtering import first_pictures, scored
 from inception.search.sampling import Dice, Space, draw
 from inception.search.space import decode
-from inception.search.study import FILTERS, ScoreName
+from inception.search.study import ScoreName
 from inception.search.trainer import SHORT, open_task, short_training
 
 Numbers = npt.NDArray[np.float64]
@@ -39,7 +40,7 @@ def rank_table(accuracies: Sequence[float], told: Callable[[ScoreName], Sequence
     print(f"{'score':<20} {'Spearman':>8}  {'95 % of it':>14}  {'Kendall':>7}")
     rng = np.random.default_rng(0)
     again = [rng.integers(count, size=count) for _ in range(AGAIN)]
-    for name in FILTERS:
+    for name in get_args(ScoreName):
         values = np.array(told(name))
         drawn = [spearman(values[rows], known[rows]) for rows in again]
         low, high = np.percentile(drawn, (2.5, 97.5))

@@ -73,7 +73,7 @@ FilterOption = Annotated[
         "--filter",
         metavar="SCORE",
         help="Train first what promises most untrained: activation-overlap, synflow, "
-        "gradient-norm, multiply-adds, parameters.",
+        "gradient-norm, multiply-adds, parameters; or with the shared weights of a supernet.",
         rich_help_panel=LEARNING,
     ),
 ]
@@ -85,6 +85,9 @@ FilterOfOption = Annotated[
         help="With --filter: draws to score, the best eighth trained first.",
         rich_help_panel=LEARNING,
     ),
+]
+WidthsOption = Annotated[
+    bool, typer.Option("--only-widths", help="Of the house's own modules, without other kernels.")
 ]
 SeedOption = Annotated[
     int, typer.Option(min=0, help="Of everything random.", rich_help_panel=LEARNING)
@@ -105,6 +108,7 @@ def search(
     sampler: SamplerOption = "tpe",
     image_size: SizeOption = 64,
     house: HouseOption = "googlenet_bn",
+    only_widths: WidthsOption = False,
     storage: StorageOption = None,
     out: OutOption = None,
     epochs: EpochsOption = 3,
@@ -137,7 +141,7 @@ def search(
     folder = out or Path("searches") / Path(data).resolve().stem
     plan = Plan(
         data=_told(task, pictures, precision),
-        space=_space(house, image_size),
+        space=_space(house, image_size, only_widths=only_widths),
         budget=budget,
         sampler=sampler,  # type: ignore[arg-type]
         halving=halving,
@@ -180,11 +184,11 @@ def _work(
         )
         status = 0
         try:
-            printer.filtered(
-                filter_draws(
-                    study, plan, task, pricing, stopping=stopping, progress=printer.scoring
-                )
-            )
+            kept = filter_draws(
+                study, plan, task, pricing,
+                stopping=stopping, progress=printer.scoring, preparing=printer.preparing,
+            )  # fmt: skip
+            printer.filtered(kept)
             worker.run(trials)
         except Interrupted:
             status = INTERRUPTED
@@ -231,14 +235,14 @@ def _config(
     return replace(config, **given)
 
 
-def _space(house: str, image_size: int) -> Any:
+def _space(house: str, image_size: int, *, only_widths: bool) -> Any:
     from inception.errors import unknown
     from inception.search.sampling import Space
     from inception.search.space import HOUSES
 
     if house not in HOUSES:
         raise unknown("house", house, HOUSES)
-    return Space(house=house, image_sizes=(image_size,))
+    return Space(house=house, image_sizes=(image_size,), only_widths=only_widths)
 
 
 def _told(task: Task, pictures: int, precision: str) -> dict[str, Any]:

@@ -48,6 +48,10 @@ class SearchPrinter(Printing):
         """Moves the bar while draws are scored."""
         self.move("scoring", done, total, f"{done} of {total} draws by {self.plan.filter}")
 
+    def preparing(self, step: int, steps: int) -> None:
+        """Moves the bar while the supernet is trained."""
+        self.move("supernet", step, steps, "training the network that holds all draws")
+
     def filtered(self, kept: int) -> None:
         """Prints how many draws are trained first, where some were scored."""
         if kept:

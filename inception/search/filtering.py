@@ -16,7 +16,8 @@ from inception.models.spec import Spec
 from inception.search.budget import Pricing, fitted
 from inception.search.sampling import Dice, draw, parameters_of
 from inception.search.space import Genome, decode
-from inception.search.study import Plan, ScoreName
+from inception.search.study import FilterName, Plan, ScoreName
+from inception.search.supernet import train_supernet
 from inception.search.trainer import Task
 from inception.search.zero_cost import score
 from inception.training.config import TrainConfig
@@ -39,11 +40,12 @@ def filter_draws(
     *,
     stopping: Callable[[], bool] = lambda: False,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    preparing: Callable[[int, int], None] = lambda step, steps: None,
 ) -> int:
     """Scores a plan's draws, and has the best eighth trained first; how many those are.
 
     None are where the plan has no filter or its study was filtered before. What is within the
-    budget only when narrowed is scored narrowed.
+    budget only when narrowed is scored narrowed. ``preparing`` is told of a supernet's training.
 
     Raises:
         Interrupted: ``stopping`` said so; the next worker begins anew.
@@ -51,8 +53,8 @@ def filter_draws(
     if plan.filter is None or DONE in study.user_attrs:
         return 0
     classes, found = len(task.train.classes), []
-    shown = cache(partial(first_pictures, task, plan.seed))
     with torch_threads(task.config.threads):
+        score_of = _scorer(plan.filter, plan, task, stopping, preparing)
         for number in range(plan.filter_of):
             if stopping():
                 raise Interrupted
@@ -60,11 +62,23 @@ def filter_draws(
             genome = draw(plan.space, Dice(_seed(plan, number)))
             within = fitted(genome, plan.budget, pricing, classes)
             if within is not None:
-                spec = decode(within, classes)
-                told = scored(plan.filter, spec, shown(spec.image_size), plan.seed)
-                found.append((told, number, genome))
+                found.append((score_of(decode(within, classes)), number, genome))
     found.sort(key=lambda each: (-each[0], each[1]))
     return _ask(study, [genome for *_, genome in found[: max(1, plan.filter_of // KEPT)]])
+
+
+def _scorer(
+    name: FilterName,
+    plan: Plan,
+    task: Task,
+    stopping: Callable[[], bool],
+    preparing: Callable[[int, int], None],
+) -> Callable[[Spec], float]:
+    if name == "supernet":
+        made = train_supernet(plan.space, task, stopping=stopping, progress=preparing)
+        return made.accuracy
+    shown = cache(partial(first_pictures, task, plan.seed))
+    return lambda spec: scored(name, spec, shown(spec.image_size), plan.seed)
 
 
 def _ask(study: optuna.Study, genomes: list[Genome]) -> int:

@@ -77,6 +77,8 @@ class Space:
         width: least and largest factor on all widths.
         image_sizes: sides in px; of signals the length.
         signal_channels: of signals; None for pictures.
+        only_widths: all else is the house's own, modules, kernels, pools and the stem's kind; the
+            factor on all widths is 1.
     """
 
     house: str = "googlenet_bn"
@@ -88,6 +90,7 @@ class Space:
     width: tuple[float, float] = (0.25, 1.25)
     image_sizes: tuple[int, ...] = (64,)
     signal_channels: int | None = None
+    only_widths: bool = False
 
 
 def signal_space(channels: int, length: int, **given: Any) -> Space:
@@ -102,6 +105,8 @@ def signal_space(channels: int, length: int, **given: Any) -> Space:
 
 def draw(space: Space, by: Draw) -> Genome:
     """One candidate."""
+    if space.only_widths:
+        space, by = _as_house(space), _OnlyWidths(hand_made(space), by)
     size = by.suggest_categorical("image_size", space.image_sizes)
     low, high = space.width
     stages = []
@@ -127,6 +132,53 @@ def draw(space: Space, by: Draw) -> Genome:
         by.suggest_float("width", low, high, step=1 / 16),
         space.signal_channels,
     )
+
+
+def _as_house(space: Space) -> Space:
+    """The same, whose stages have as many modules as the house's."""
+    told = hand_made(space)
+    counts = [told[f"{number}.modules"] for number in range(FIRST_STAGE, FIRST_STAGE + 3)]
+    return replace(space, modules=tuple((count, count) for count in counts))
+
+
+class _OnlyWidths:
+    """Draws channels; all else is as told."""
+
+    def __init__(self, told: Mapping[str, Any], by: Draw) -> None:
+        self.told, self.by = told, by
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        """Channels are drawn, the number of modules is told."""
+        if name.endswith(".modules"):
+            return int(self.told[name])
+        return self.by.suggest_int(name, low, high, step=step)
+
+    def suggest_float(self, name: str, low: float, high: float, *, step: float) -> float:
+        """What was told."""
+        return float(self.told[name])
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """What was told."""
+        return self.told[name]
+
+
+class Edge:
+    """Draws the most, or the least, of everything."""
+
+    def __init__(self, *, most: bool) -> None:
+        self.most = most
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        """The one end."""
+        return low + (high - low) // step * step if self.most else low
+
+    def suggest_float(self, name: str, low: float, high: float, *, step: float) -> float:
+        """The one end."""
+        return high if self.most else low
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """The last, or the first."""
+        return choices[-1 if self.most else 0]
 
 
 @cache

@@ -21,7 +21,8 @@ SAMPLERS: Final = get_args(SamplerName)
 ScoreName: TypeAlias = Literal[
     "multiply-adds", "parameters", "gradient-norm", "synflow", "activation-overlap"
 ]
-FILTERS: Final = get_args(ScoreName)
+FilterName: TypeAlias = ScoreName | Literal["supernet"]
+FILTERS: Final = (*get_args(ScoreName), "supernet")
 NAME: Final = "modules"  # of the study in its storage
 
 
@@ -33,7 +34,8 @@ class Plan:
         data: digest-like words that name the pictures and how they are learned.
         halving: whether candidates that are behind are given up early.
         cost: what a front is drawn against, a part of the price.
-        filter: a zero-cost score by which the best of ``filter_of`` draws are trained first.
+        filter: a score by which the best of ``filter_of`` draws are trained first: a zero-cost one,
+            or the accuracy with a supernet's weights.
     """
 
     data: Mapping[str, Any]
@@ -43,7 +45,7 @@ class Plan:
     halving: bool = True
     cost: str = "multiply_adds"
     seed: int = 0
-    filter: ScoreName | None = None
+    filter: FilterName | None = None
     filter_of: int = 64
 
     def to_json(self) -> dict[str, Any]:
@@ -52,6 +54,8 @@ class Plan:
         values["space"] = {name: _listed(value) for name, value in values["space"].items()}
         if self.filter is None:  # as in studies begun before there was one
             del values["filter"], values["filter_of"]
+        if not self.space.only_widths:
+            del values["space"]["only_widths"]
         return {**values, "data": dict(self.data)}
 
 
@@ -99,6 +103,8 @@ def open_study(storage: str, plan: Plan) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     if plan.filter is not None and plan.filter not in FILTERS:
         raise unknown("score", plan.filter, FILTERS)
+    if plan.filter == "supernet" and not plan.space.only_widths:
+        raise InputError("a supernet holds candidates of the same modules: add --only-widths")
     several = plan.sampler == "nsga2"
     study = optuna.create_study(
         storage=_storage(storage),
