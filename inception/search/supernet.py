@@ -29,6 +29,7 @@ from inception.search.trainer import Task
 from inception.training.group import Group, Interrupted
 from inception.training.optimisers import create_optimiser, rate_at, set_rate
 from inception.training.validation import validate
+from inception.training.weight_gradients import cheap_weight_gradients
 from inception.weights.model_file import transplant
 
 BY_CHANCE: Final = 2  # candidates that learn in every step, beside the widest and the narrowest
@@ -47,10 +48,12 @@ class Supernet:
 
     def __init__(self, space: Space, task: Task) -> None:
         self.space, self.task = space, task
+        self.device = torch.device(task.config.device)
         torch.manual_seed(task.config.seed)
         widest = self._spec(Edge(most=True))
-        self.network = build(widest).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.normalise = Normalise(widest.preprocessing)
+        network = build(widest).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network: InceptionNet = network.to(self.device)
+        self.normalise = Normalise(widest.preprocessing).to(self.device)
         self.choosing = task.choosing.limited(JUDGED_ON, task.config.seed)
 
     def part(self, spec: Spec) -> Narrowed:
@@ -64,20 +67,20 @@ class Supernet:
 
     def accuracy(self, spec: Spec) -> float:
         """Validation top-1 of a candidate with the shared weights, on some of the choosing half."""
-        network = build_empty(spec).to_empty(device="cpu")
+        network = build_empty(spec).to_empty(device=self.device)
         transplant(network, {name: each.detach() for name, each in self.part(spec).weights.items()})
         self._calibrate(network)
         return validate(network, self.choosing, self.task.config, Group()).top1_accuracy
 
     def step(self, batch: Batch, by: Draw) -> None:
         """Leaves the gradients of the sandwich's losses, the mean over its networks."""
-        pictures = self.normalise(torch.from_numpy(batch.pictures))
-        answers = torch.from_numpy(batch.labels)
+        pictures, answers = self._shown(batch), torch.from_numpy(batch.labels).to(self.device)
         specs = [self.network.spec, self._spec(Edge(most=False))]
         specs += [self._spec(by) for _ in range(BY_CHANCE)]
         for number, spec in enumerate(specs):
-            logits = self._logits(spec, pictures)
-            torch.autograd.backward(F.cross_entropy(logits, answers) / len(specs))
+            with cheap_weight_gradients(self.device, "fp32"):
+                logits = self._logits(spec, pictures)
+                torch.autograd.backward(F.cross_entropy(logits, answers) / len(specs))
             if number == 0:
                 answers = logits.detach().softmax(dim=1)
 
@@ -98,8 +101,12 @@ class Supernet:
         network.train()
         with torch.no_grad():
             for batch in _batches(self.task, network.spec.image_size, 0, CALIBRATED_ON):
-                network(self.normalise(torch.from_numpy(batch.pictures)))
+                network(self._shown(batch))
         network.eval()
+
+    def _shown(self, batch: Batch) -> Tensor:
+        shown: Tensor = self.normalise(torch.from_numpy(batch.pictures).to(self.device))
+        return shown
 
     def _spec(self, by: Draw) -> Spec:
         spec = decode(draw(self.space, by), len(self.task.train.classes))
@@ -129,16 +136,17 @@ def train_supernet(
                 raise Interrupted
             set_rate(optimiser, rate_at(config, done, total, steps))
             optimiser.zero_grad()
-            made.step(
-                batch,
-                Dice(int(np.random.SeedSequence([config.seed, DRAWS, done]).generate_state(1)[0])),
-            )
+            made.step(batch, _dice(config.seed, done))
             if config.clip_norm is not None:
                 nn.utils.clip_grad_norm_(made.network.parameters(), config.clip_norm)
             optimiser.step()
             done += 1
             progress(done, total)
     return made
+
+
+def _dice(seed: int, step: int) -> Dice:
+    return Dice(int(np.random.SeedSequence([seed, DRAWS, step]).generate_state(1)[0]))
 
 
 def _batches(task: Task, size: int, epoch: int, most: int) -> Iterator[Batch]:
