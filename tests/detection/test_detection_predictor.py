@@ -9,7 +9,7 @@ from command_line import fails, run
 from PIL import Image
 from small_detectors import small_detector, write_detector
 
-from inception.detection.drawn import draw_boxes
+from inception.detection.drawn import draw_boxes, place_label
 from inception.detection.predictor import DetectionPredictor
 from inception.errors import InputError
 from inception.text import csv_value
@@ -118,6 +118,24 @@ def test_a_callers_mistake_is_one_line(
         "cats-and-dogs.safetensors": str(weights / "cats-and-dogs.safetensors"),
     }
     assert said in fails("detect", "predict", *(places.get(each, each) for each in arguments))
+
+
+def test_labels_lie_apart_within_the_picture_while_there_is_room() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        taken: list[tuple[float, ...]] = []
+        for _ in range(4):  # each covers at most a few of the eight places of another
+            left, top = rng.uniform(0, (500, 380))
+            box = (left, top, left + 120, top + 90)
+            taken.append(place_label(box, (60, 14), (640, 480), taken))
+        for number, one in enumerate(taken):
+            assert one[0] >= 0 and one[1] >= 0 and one[2] <= 640 and one[3] <= 480
+            for other in taken[:number]:
+                apart = one[2] <= other[0] or other[2] <= one[0]
+                assert apart or one[3] <= other[1] or other[3] <= one[1]
+    assert place_label((100, 100, 200, 200), (60, 14), (640, 480), []) == (100, 86, 160, 100)
+    assert place_label((100, 5, 200, 200), (60, 14), (640, 480), []) == (100, 5, 160, 19)
+    assert place_label((-5, 2, 20, 9), (60, 14), (40, 10), []) == (0, 0, 60, 14)
 
 
 def test_drawn_boxes_have_labels_inside_the_picture() -> None:
