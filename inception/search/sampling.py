@@ -49,7 +49,7 @@ class Draw(Protocol):
 class Dice:
     """Draws evenly, the same for the same seed."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int | Sequence[int]) -> None:
         self.rng = np.random.default_rng(seed)
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
@@ -106,7 +106,7 @@ def signal_space(channels: int, length: int, **given: Any) -> Space:
 def draw(space: Space, by: Draw) -> Genome:
     """One candidate."""
     if space.only_widths:
-        space, by = _as_house(space), _OnlyWidths(hand_made(space), by)
+        by = _OnlyWidths(hand_made(space), by)
     size = by.suggest_categorical("image_size", space.image_sizes)
     low, high = space.width
     stages = []
@@ -132,34 +132,6 @@ def draw(space: Space, by: Draw) -> Genome:
         by.suggest_float("width", low, high, step=1 / 16),
         space.signal_channels,
     )
-
-
-def _as_house(space: Space) -> Space:
-    """The same, whose stages have as many modules as the house's."""
-    told = hand_made(space)
-    counts = [told[f"{number}.modules"] for number in range(FIRST_STAGE, FIRST_STAGE + 3)]
-    return replace(space, modules=tuple((count, count) for count in counts))
-
-
-class _OnlyWidths:
-    """Draws channels; all else is as told."""
-
-    def __init__(self, told: Mapping[str, Any], by: Draw) -> None:
-        self.told, self.by = told, by
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
-        """Channels are drawn, the number of modules is told."""
-        if name.endswith(".modules"):
-            return int(self.told[name])
-        return self.by.suggest_int(name, low, high, step=step)
-
-    def suggest_float(self, name: str, low: float, high: float, *, step: float) -> float:
-        """What was told."""
-        return float(self.told[name])
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """What was told."""
-        return self.told[name]
 
 
 class Edge:
@@ -269,3 +241,17 @@ class Told:
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """The choice told."""
         return self.parameters[name]
+
+
+class _OnlyWidths(Told):
+    """Draws channels; all else is as told."""
+
+    def __init__(self, parameters: Mapping[str, Any], by: Draw) -> None:
+        super().__init__(parameters)
+        self.by = by
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        """Channels are drawn, the number of modules is told."""
+        if name.endswith(".modules"):
+            return super().suggest_int(name, low, high, step=step)
+        return self.by.suggest_int(name, low, high, step=step)

@@ -136,17 +136,13 @@ def train_supernet(
                 raise Interrupted
             set_rate(optimiser, rate_at(config, done, total, steps))
             optimiser.zero_grad()
-            made.step(batch, _dice(config.seed, done))
+            made.step(batch, Dice([config.seed, DRAWS, done]))
             if config.clip_norm is not None:
                 nn.utils.clip_grad_norm_(made.network.parameters(), config.clip_norm)
             optimiser.step()
             done += 1
             progress(done, total)
     return made
-
-
-def _dice(seed: int, step: int) -> Dice:
-    return Dice(int(np.random.SeedSequence([seed, DRAWS, step]).generate_state(1)[0]))
 
 
 def _batches(task: Task, size: int, epoch: int, most: int) -> Iterator[Batch]:
