@@ -15,7 +15,6 @@ import torch
 from setting import DATA, Own, arguments, show
 
 from inception.benchmark import import_torchvision
-from inception.detection.boxes import iou
 from inception.detection.datasets import DetectionSet, open_detection
 from inception.detection.detections import Detections
 from inception.detection.metrics import measure
@@ -55,8 +54,9 @@ def faster_rcnn(classes: int) -> Any:
 def suppress(boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> torch.Tensor:
     """Greedy suppression on all overlaps at once: it is called some twenty times a step."""
     order = scores.argsort(descending=True, stable=True)
-    sorted_xyxy = boxes[order].numpy(force=True)
-    over = iou(sorted_xyxy, sorted_xyxy) > iou_threshold
+    sorted_xyxy = boxes[order].detach()
+    overlap = import_torchvision().ops.box_iou(sorted_xyxy, sorted_xyxy)
+    over = (overlap > iou_threshold).numpy()
     alive = np.ones(len(order), dtype=bool)
     for row in range(len(order)):
         if alive[row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,8 +72,10 @@ def prune(
     from inception.cli.train import trained
     from inception.search.prune import prune as run
     from inception.search.prune import tuning
+    from inception.training.rehearsal import check_begins
 
     config = _config(epochs, lr, model if teach else None, set_, seed=seed, threads=threads)
+    check_begins(data, replace(config, init=model))
     folder, printing = out or _folder(model, data), json != "-" and not quiet
     with _Scoring(printing) as bar:
         made = run(
@@ -97,8 +100,6 @@ def _config(
     seed: int,
     threads: int | None,
 ) -> TrainConfig:
-    from dataclasses import replace
-
     from inception.search.prune import TUNING
     from inception.training.config import parse_settings
 

@@ -24,7 +24,7 @@ STEPS = 5  # measured; the first one, which also makes ready, is not counted
 
 
 class _Enough(Exception):
-    """The steps are measured."""
+    """What was wanted of a run is known."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,20 @@ class Rehearsal:
             "memory_mb": self.memory_mb,
             "config": self.start.config.to_json(),
         }
+
+
+def check_begins(data: str | Path, config: TrainConfig) -> None:
+    """Refuses what ``train`` would, before work whose end such a run is.
+
+    Raises:
+        InputError: as ``train``.
+    """
+
+    def started(start: RunStart) -> None:
+        raise _Enough
+
+    with TemporaryDirectory() as folder, suppress(_Enough):
+        train(data, config, out=Path(folder, "run"), started=started)
 
 
 def rehearse(data: str | Path, config: TrainConfig) -> Rehearsal:

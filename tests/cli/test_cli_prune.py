@@ -55,3 +55,11 @@ def test_what_cannot_be_asked_is_one_line(
     words: list[str], message: str, model: Path, colours: Path
 ) -> None:
     assert message in fails("prune", str(model), str(colours), *words)
+
+
+def test_what_training_refuses_is_refused_before_the_scoring(
+    model: Path, colours: Path, tmp_path: Path
+) -> None:
+    words = ["prune", str(model), str(colours), "--keep", "0.5", "--out", str(tmp_path / "out")]
+    assert "teaches at no other size" in fails(*words, "--set", "progressive=16")
+    assert not (tmp_path / "out").exists()
