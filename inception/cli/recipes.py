@@ -37,8 +37,8 @@ def recipes(
 
 def _facts(config: TrainConfig) -> list[str]:
     update = f"{config.optimiser} {config.lr:g}"
-    length = str(config.epochs)
-    return [config.model or "any", length, str(config.batch_size), update, config.schedule]
+    network = config.model or config.init or "any"
+    return [network, str(config.epochs), str(config.batch_size), update, config.schedule]
 
 
 def _print_one(config: TrainConfig, json: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from inception.cli.output import per_second, percent
@@ -121,7 +122,8 @@ def _moved(start: RunStart) -> list[str]:
     moved, init = start.transplant, start.config.init
     if moved is None:
         return []
-    lines = [f"dropped from {init}: {_names(moved.dropped)}", f"fresh: {_names(moved.fresh)}"]
+    dropped = _by_stage(moved.dropped, start.spec)
+    lines = [f"dropped from {init}: {_names(dropped)}", f"fresh: {_names(moved.fresh)}"]
     if start.kept_classes is not None:
         rows = [name for name in start.train.classes if name not in start.kept_classes]
         lines.append(f"classes kept from {init}: {_names(start.kept_classes)}")
@@ -130,6 +132,13 @@ def _moved(start: RunStart) -> list[str]:
         channels, adapted = start.spec.in_channels, ", ".join(moved.adapted)
         lines.append(f"summed or repeated for {channels} input channels: {adapted}")
     return lines
+
+
+def _by_stage(names: Sequence[str], spec: Spec) -> tuple[str, ...]:
+    """Names of weights; of a stage that the network has no more, the stage's alone."""
+    here = (*spec.stages, "aux", "classifier")
+    firsts = [(name, name.split(".")[0]) for name in names]
+    return tuple(dict.fromkeys(name if first in here else first for name, first in firsts))
 
 
 def _resumed(start: RunStart, epochs: int) -> list[str]:

@@ -174,11 +174,7 @@ CARDS: dict[str, Card] = {
             "ants-bees-early",
             f"a classifier on what an early stage of `imagenette` sees; {_TINY_INSECTS}",
             "ants-bees", 0.8366, 0.06, 1, "caa0f14",
-            recipe="small-data",
-            settings=(
-                "init=imagenette", "image_size=192", "cut_after=inception_4a", "freeze=backbone",
-                "cached_views=4", "epochs=60", "lr=0.01", "dropout=0", "label_smoothing=0",
-            ),
+            recipe="few-pictures",
         ),
         Card(
             "ants-bees-transfer",

@@ -7,6 +7,7 @@ What a paper does not give is taken from the recipe above it, and said. Those fo
 from dataclasses import replace
 
 from inception.errors import unknown
+from inception.prediction import BACKBONE
 from inception.training.config import TrainConfig
 
 RECIPES: dict[str, TrainConfig] = {}
@@ -24,6 +25,22 @@ RECIPES["small-data"] = replace(
     weight_decay=0.05,
     label_smoothing=0.1,
     epochs=18,
+)
+
+# inception train ants-bees --recipe few-pictures
+# paper: none   machine: 1 EPYC core, AVX2, 1 min   result: 82.09 %, five seeds' mean, at caa0f14
+# Learns a classifier alone, on what an early stage of the backbone sees in large pictures.
+RECIPES["few-pictures"] = replace(
+    RECIPES["small-data"],
+    init=BACKBONE,
+    freeze="backbone",
+    cut_after="inception_4a",
+    cached_views=4,
+    image_size=192,
+    epochs=60,
+    lr=0.01,
+    dropout=0.0,
+    label_smoothing=0.0,
 )
 
 # inception train imagenette --recipe imagenette-5

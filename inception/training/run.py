@@ -321,7 +321,7 @@ def _to_try(config: TrainConfig) -> tuple[str, ...]:
     """What may make a run learn something, the likeliest first."""
     lines = []
     if config.init is None:
-        lines.append("--init: start from a trained network rather than from random weights")
+        lines.append("--recipe few-pictures: a classifier on what a trained network sees")
     if config.freeze != "none":
         if config.cut_after is None:
             lines.append(

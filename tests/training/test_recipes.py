@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from command_line import run
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -24,6 +25,7 @@ from inception.training.design import design
 from inception.training.optimisers import create_optimiser, rate_at
 from inception.training.recipes import RECIPES, recipe
 from inception.training.run import train
+from inception.weights.model_file import read_info
 
 # learning rates after so many epochs, from the papers' rules by hand
 RATES = {
@@ -53,6 +55,7 @@ ONE_CYCLE = [
 FOUR_RATES = {
     "default": [0.05 * share for share in ONE_CYCLE],
     "small-data": [0.001 * share for share in ONE_CYCLE],
+    "few-pictures": [0.01 * share for share in ONE_CYCLE],
     "imagenette-5": [
         0.002 / 25,
         *(0.002 * (1 - FALL * (1 - math.cos(math.pi * (x - 0.15) / 0.85)) / 2) for x in SHARES),
@@ -82,6 +85,11 @@ TINY = Spec(
 )
 
 
+def begun_anew(name: str) -> TrainConfig:
+    """A recipe's updates and schedule, from random weights, nothing frozen."""
+    return replace(recipe(name), init=None, freeze="none", cut_after=None, cached_views=0)
+
+
 @pytest.mark.parametrize("name", RATES)
 def test_the_rate_follows_the_papers_rule(name: str) -> None:
     config, per_epoch = recipe(name), 1000
@@ -92,7 +100,7 @@ def test_the_rate_follows_the_papers_rule(name: str) -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_builds_its_own_network_and_takes_a_step(name: str) -> None:
-    config = recipe(name)
+    config = begun_anew(name)
     size = smallest_size(design(config, 3)[0])
     torch.manual_seed(0)
     spec, _ = design(replace(config, image_size=size), 3)
@@ -184,7 +192,7 @@ def gradients(
 def test_four_steps_are_those_worked_out_by_hand(name: str, colours: Path, tmp_path: Path) -> None:
     (tmp_path / "tiny.json").write_text(json.dumps(TINY.to_json()))
     config = replace(
-        recipe(name), model=str(tmp_path / "tiny.json"), image_size=16, epochs=4, batch_size=48,
+        begun_anew(name), model=str(tmp_path / "tiny.json"), image_size=16, epochs=4, batch_size=48,
         progressive=(), augment="none", area=None, photometric=None, dropout=None,
         precision="fp32", threads=1, seed=4,
     )  # fmt: skip
@@ -219,6 +227,19 @@ def test_the_recipe_s_name_is_kept_with_its_settings(colours: Path, tmp_path: Pa
     assert (saved["recipe"], saved["eps"], saved["clip_norm"]) == ("inception-v3", 1.0, 2.0)
     with pytest.raises(InputError, match="--recipe NAME"):
         config.with_settings(["recipe=xception"])
+
+
+def test_few_pictures_get_a_classifier_on_an_early_stage_in_seconds(
+    colours: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    words = ["--recipe", "few-pictures", "--set", "cached_views=1", "--epochs", "8"]
+    done = run("train", str(colours), *words, "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert "dropped from imagenette: inception_4b, inception_4c, " in done.stdout
+    info = read_info(out / "model.safetensors")
+    assert [*info.spec.stages][-1] == "inception_4a"
+    assert info.metrics["top1_accuracy"] == 1.0
 
 
 @pytest.mark.parametrize("name", SOLVERS)
