@@ -51,8 +51,8 @@ def prune(
     pictures: PicturesOption = 256,
     epochs: Annotated[
         int, typer.Option(min=1, help="To train on afterwards.", rich_help_panel=LEARNING)
-    ] = 2,
-    lr: Annotated[float, typer.Option(help="Peak learning rate.", rich_help_panel=LEARNING)] = 4e-4,
+    ] = 5,
+    lr: Annotated[float, typer.Option(help="Peak learning rate.", rich_help_panel=LEARNING)] = 2e-3,
     teach: TeacherOption = True,
     set_: MoreSettingsOption = None,
     seed: Annotated[

@@ -123,7 +123,7 @@ class TrainConfig:
         choices=get_args(Balance),
     )
     teacher: str | None = setting(
-        None, "a MODEL of the same classes and size whose answers are learned beside the labels"
+        None, "MODEL,MODEL… of the same classes, whose mean answer is learned beside the labels"
     )
     teacher_weight: float = setting(
         0.7, "share of the labels that the teacher's answer stands for", least=0, most=1

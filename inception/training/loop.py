@@ -110,7 +110,7 @@ class Training:
         self.normalise = Normalise(network.spec.preprocessing).to(self.device)
         self.optimiser = create_optimiser(self.network, config)
         self.average = WeightAverage(self.network, self.averaged, config)
-        self.teacher = open_teacher(config, train.classes, network.spec.image_size)
+        self.teacher = open_teacher(config, train.classes)
         self.norms = synchronised(self.network, group) if config.sync_norm else []
         self.least = least_batch(self.network, config)
         self.least_share = 1 if self.norms else self.least

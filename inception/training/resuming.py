@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,19 +20,21 @@ from inception.training.design import begin, resolve
 from inception.training.folder import LAST
 from inception.training.group import Group
 from inception.training.records import RunStart, Saved, read_start
-from inception.training.teacher import find_teacher
+from inception.training.teacher import find_teachers
 
 DECIDED = ("model", "image_size")  # by the run itself, when it begins, where they are None
 SETS = {"train": "training", "val": "validation"}
 
 
 def identity(
-    spec: Spec, train: Dataset, val: Dataset, init: Path | None, teacher: Path | None
+    spec: Spec, train: Dataset, val: Dataset, init: Path | None, teachers: Sequence[Path]
 ) -> dict[str, str]:
     """Digests of what a run stands on."""
     digests = {"spec": spec.digest(), "train": train.digest(), "val": val.digest()}
-    models = {"init": init, "teacher": teacher}
-    return digests | {name: digest_of(path) for name, path in models.items() if path is not None}
+    models = {"init": [init] if init else [], "teacher": teachers}
+    return digests | {
+        name: ",".join(map(digest_of, paths)) for name, paths in models.items() if paths
+    }
 
 
 def digest_of(path: Path) -> str:
@@ -66,8 +68,8 @@ def resumed(
         state, settings = read_checkpoint(last, ("top1_accuracy", "val_loss"))
         check_same(last, saved.config, TrainConfig.from_json(settings))
     init = find_model(now.init) if now.init and state is None else None
-    teacher = find_teacher(now, train.classes, saved.spec.image_size)
-    found = group.first(lambda: identity(saved.spec, train, val, init, teacher))
+    teachers = find_teachers(now, train.classes)
+    found = group.first(lambda: identity(saved.spec, train, val, init, teachers))
     _check_identity(folder, opened, saved, found, train)
     network, moved = begin(saved.spec, now, init, train.classes)
     changed = [n for n in MACHINE if getattr(now, n) != getattr(saved.config, n)]

@@ -37,7 +37,7 @@ from inception.training.records import (
     record_tables,
 )
 from inception.training.resuming import identity, resumed
-from inception.training.teacher import find_teacher
+from inception.training.teacher import find_teachers
 from inception.training.trained import least_batch
 from inception.training.transfer import train_classifier
 
@@ -146,12 +146,12 @@ def _begun(
     config = replace(config, model=config.model or spec.name, image_size=spec.image_size)
     folder = group.first(lambda: Path(out or new_folder_name(spec.name, str(opened.place))))
     group.first(lambda: check_free(folder))
-    teacher = find_teacher(config, train_set.classes, spec.image_size)
+    teachers = find_teachers(config, train_set.classes)
     network, moved = begin(spec, config, init, train_set.classes)
     least_batch(network, config)
     start = RunStart(
         folder, str(opened.place), spec, train_set, val_set, config,
-        identity=group.first(lambda: identity(spec, train_set, val_set, init, teacher)),
+        identity=group.first(lambda: identity(spec, train_set, val_set, init, teachers)),
         looked=group.first(lambda: _look(train_set, val_set, config)),
         transplant=moved and moved.transplant, kept_classes=moved and moved.kept_classes,
         processes=group.size,

@@ -1,4 +1,4 @@
-"""A trained model that tells a run what it sees: distillation (arXiv:1503.02531)."""
+"""Trained models that tell a run what they see: distillation (arXiv:1503.02531)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
+import torch.nn.functional as F
 
-from inception.errors import InputError
 from inception.prediction import check_same_classes, find_model
 from inception.runtime import Engine, create_engine
 from inception.runtime.program import PROBABILITIES
@@ -20,9 +21,14 @@ from inception.weights.model_file import read_info
 
 @dataclass(frozen=True)
 class Teacher:
-    """Labels are shares of all classes from it: its own answer for ``weight`` of them."""
+    """Labels are shares of all classes from it: its own answer for ``weight`` of them.
 
-    engine: Engine
+    Attributes:
+        models: engines and the side in px that each one's pictures have; several answer by their
+            mean.
+    """
+
+    models: Sequence[tuple[Engine, int]]
     weight: float
 
     def soften(
@@ -34,35 +40,43 @@ class Teacher:
             pictures: ``[N, H, W, 3]`` as the network is given them, mixed ones too.
             labels: ``[N]`` indices, or ``[N, classes]`` shares.
         """
-        shown = np.clip(np.rint(pictures), 0, 255).astype(np.uint8)
-        answers = self.engine.run(shown)[PROBABILITIES]
+        answers = np.mean(
+            [engine.run(_shown(pictures, size))[PROBABILITIES] for engine, size in self.models],
+            axis=0,
+        )
         shares = labels if labels.ndim == 2 else np.eye(answers.shape[1], dtype=np.float32)[labels]
         return (self.weight * answers + (1 - self.weight) * shares).astype(np.float32)
 
 
-def find_teacher(config: TrainConfig, classes: Sequence[str], size: int) -> Path | None:
-    """The file of a run's teacher.
+def _shown(pictures: npt.NDArray[Any], size: int) -> npt.NDArray[np.uint8]:
+    """The pictures at a model's own size."""
+    if pictures.shape[1:3] != (size, size):
+        planes = torch.from_numpy(pictures).permute(0, 3, 1, 2).float()
+        planes = F.interpolate(planes, (size, size), mode="bilinear", antialias=True)
+        pictures = planes.permute(0, 2, 3, 1).numpy()
+    return np.clip(np.rint(pictures), 0, 255).astype(np.uint8)
+
+
+def find_teachers(config: TrainConfig, classes: Sequence[str]) -> tuple[Path, ...]:
+    """The files of a run's teachers; none where it learns from labels alone.
 
     Raises:
-        InputError: no such model, or one of other classes or another picture size.
+        InputError: no such model, or one of other classes.
     """
-    if config.teacher is None:
-        return None
-    path = find_model(config.teacher)
-    info = read_info(path)
-    check_same_classes(info.classes, classes, config.teacher, "the data set")
-    if info.spec.image_size != size or config.progressive:
-        raise InputError(
-            f"{config.teacher} sees pictures of {info.spec.image_size} px, and teaches at no other "
-            f"size: --image-size {info.spec.image_size}, and no progressive sizes"
-        )
-    return path
+    names = [name.strip() for name in (config.teacher or "").split(",") if name.strip()]
+    paths = tuple(find_model(name) for name in names)
+    for name, path in zip(names, paths, strict=True):
+        check_same_classes(read_info(path).classes, classes, name, "the data set")
+    return paths
 
 
-def open_teacher(config: TrainConfig, classes: Sequence[str], size: int) -> Teacher | None:
+def open_teacher(config: TrainConfig, classes: Sequence[str]) -> Teacher | None:
     """The run's teacher, made ready on its device; None where it has none."""
-    path = find_teacher(config, classes, size)
-    if path is None:
-        return None
-    engine = create_engine(path, device=config.device, threads=config.threads)
-    return Teacher(engine, config.teacher_weight)
+    models = [
+        (
+            create_engine(path, device=config.device, threads=config.threads),
+            read_info(path).spec.image_size,
+        )
+        for path in find_teachers(config, classes)
+    ]
+    return Teacher(models, config.teacher_weight) if models else None

@@ -61,5 +61,5 @@ def test_what_training_refuses_is_refused_before_the_scoring(
     model: Path, colours: Path, tmp_path: Path
 ) -> None:
     words = ["prune", str(model), str(colours), "--keep", "0.5", "--out", str(tmp_path / "out")]
-    assert "teaches at no other size" in fails(*words, "--set", "progressive=16")
+    assert "cached_views needs --freeze backbone" in fails(*words, "--set", "cached_views=1")
     assert not (tmp_path / "out").exists()
