@@ -28,8 +28,8 @@ BATCH = 32
 SCORED = 256  # pictures, in each round
 ROUNDS = 4  # what is worth little at first may be all that is left of a module later
 
-# inception prune cats-and-dogs DOGS-VS-CATS --keep 0.399; measured: docs/results.md
-# Blended pictures, on which the teacher's answers are worth more than two labels in shares.
+# inception prune cats-and-dogs dogs-vs-cats --keep 0.399
+# paper: none   machine: 1 EPYC core, AVX2, 68 min   result: 96.10 of 96.15 %, one seed, at 1811d45
 TUNING = replace(
     RECIPES["small-data"],
     optimiser="muon",
