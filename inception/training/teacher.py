@@ -45,7 +45,8 @@ class Teacher:
             axis=0,
         )
         shares = labels if labels.ndim == 2 else np.eye(answers.shape[1], dtype=np.float32)[labels]
-        return (self.weight * answers + (1 - self.weight) * shares).astype(np.float32)
+        softened: npt.NDArray[np.float32] = self.weight * answers + (1 - self.weight) * shares
+        return softened.astype(np.float32)
 
 
 def _shown(pictures: npt.NDArray[Any], size: int) -> npt.NDArray[np.uint8]:
@@ -54,7 +55,8 @@ def _shown(pictures: npt.NDArray[Any], size: int) -> npt.NDArray[np.uint8]:
         planes = torch.from_numpy(pictures).permute(0, 3, 1, 2).float()
         planes = F.interpolate(planes, (size, size), mode="bilinear", antialias=True)
         pictures = planes.permute(0, 2, 3, 1).numpy()
-    return np.clip(np.rint(pictures), 0, 255).astype(np.uint8)
+    shown: npt.NDArray[np.uint8] = np.clip(np.rint(pictures), 0, 255).astype(np.uint8)
+    return shown
 
 
 def find_teachers(config: TrainConfig, classes: Sequence[str]) -> tuple[Path, ...]:
