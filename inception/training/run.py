@@ -321,7 +321,8 @@ def _to_try(config: TrainConfig) -> tuple[str, ...]:
     """What may make a run learn something, the likeliest first."""
     lines = []
     if config.init is None:
-        lines.append("--recipe few-pictures: a classifier on what a trained network sees")
+        lines.append("--init: start from a trained network rather than from random weights")
+        lines.append("--recipe few-pictures: only a classifier, on what such a network sees")
     if config.freeze != "none":
         if config.cut_after is None:
             lines.append(
