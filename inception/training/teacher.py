@@ -40,13 +40,12 @@ class Teacher:
             pictures: ``[N, H, W, 3]`` as the network is given them, mixed ones too.
             labels: ``[N]`` indices, or ``[N, classes]`` shares.
         """
-        answers = np.mean(
+        answers: npt.NDArray[np.float32] = np.mean(
             [engine.run(_shown(pictures, size))[PROBABILITIES] for engine, size in self.models],
             axis=0,
         )
         shares = labels if labels.ndim == 2 else np.eye(answers.shape[1], dtype=np.float32)[labels]
-        softened: npt.NDArray[np.float32] = self.weight * answers + (1 - self.weight) * shares
-        return softened.astype(np.float32)
+        return (self.weight * answers + (1 - self.weight) * shares).astype(np.float32)
 
 
 def _shown(pictures: npt.NDArray[Any], size: int) -> npt.NDArray[np.uint8]:

@@ -29,8 +29,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("labels", [np.array([1, 0]), np.array([[0.0, 1], [1, 0]], np.float32)])
 def test_labels_are_shares_of_what_is_shown_and_what_the_teacher_sees(labels: Any) -> None:
     answers = np.array([[0.8, 0.2], [0.4, 0.6]], np.float32)
-    engine = SimpleNamespace(run=lambda pictures: {"probabilities": answers})
-    softened = Teacher([(engine, 4)], 0.5).soften(np.zeros((2, 4, 4, 3)), labels)  # type: ignore[list-item]
+    engine: Any = SimpleNamespace(run=lambda pictures: {"probabilities": answers})
+    softened = Teacher([(engine, 4)], 0.5).soften(np.zeros((2, 4, 4, 3)), labels)
     np.testing.assert_allclose(softened, [[0.4, 0.6], [0.7, 0.3]], atol=1e-6)
 
 
