@@ -72,7 +72,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rows, and what the best dense kernels reached, in multiply-adds a second."""
+    """Rows, and what the best dense kernels reached, in multiply-adds a second.
+
+    Attributes:
+        ceilings: by precision; without one that a row passed.
+    """
 
     rows: tuple[Row, ...]
     ceilings: Mapping[str, float]
@@ -124,7 +128,8 @@ def compare_speed(
         ways = _ways(candidates, how, batch, how.files) if how.files else {}
         read = measure(ways, seconds=0, rounds=FILES_ROUNDS, tell=tell)
         rows += _rows(candidates, how, batch, seen=seen, read=read, ceilings=ceilings)
-    return Comparison(tuple(rows), {p: max(found) for p, found in products.items()})
+    best = {p: max(found) for p, found in products.items()}
+    return Comparison(tuple(rows), {p: c for p, c in best.items() if not _passed(rows, p, c)})
 
 
 def steps(candidates: Sequence[Candidate], how: Conditions) -> int:
@@ -202,8 +207,13 @@ def _ceilings(seen: Mapping[Place, Measured]) -> dict[str, float]:
     return best
 
 
+def _passed(rows: Sequence[Row], precision: str, ceiling: float) -> bool:
+    """Whether it was no ceiling, as torch's int8 product is none on AMD."""
+    return any(r.precision == precision and r.macs_per_second > ceiling for r in rows)
+
+
 def _share(rate: float, ceiling: float | None) -> float | None:
-    """None above 1 too: what is passed was no ceiling, as torch's int8 product on AMD."""
+    """None above 1 too: what is passed was no ceiling."""
     return rate / ceiling if ceiling and rate <= ceiling else None
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from inception.errors import InputError
 from inception.prediction import check_same_classes, find_model
 from inception.runtime import Engine, create_engine
 from inception.runtime.program import PROBABILITIES
@@ -62,9 +63,11 @@ def find_teachers(config: TrainConfig, classes: Sequence[str]) -> tuple[Path, ..
     """The files of a run's teachers; none where it learns from labels alone.
 
     Raises:
-        InputError: no such model, or one of other classes.
+        InputError: no such model, an empty name, or one of other classes.
     """
-    names = [name.strip() for name in (config.teacher or "").split(",") if name.strip()]
+    names = [name.strip() for name in config.teacher.split(",")] if config.teacher else []
+    if not all(names):
+        raise InputError(f"teacher names a model or several, A,B; got {config.teacher!r}")
     paths = tuple(find_model(name) for name in names)
     for name, path in zip(names, paths, strict=True):
         check_same_classes(read_info(path).classes, classes, name, "the data set")

@@ -80,8 +80,9 @@ def test_a_precision_without_a_matrix_product_has_no_share(monkeypatch: pytest.M
 def test_a_ceiling_that_is_passed_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MatrixProduct, "multiply_adds", 1000)
     whole = replace(MODEL, precision="int8", engine="openvino")
-    rows = compare_speed([MODEL, whole], Conditions(batch_sizes=(1,))).rows
-    assert rows[1].macs_per_second > 1000 / 0.05 and rows[1].share_of_ceiling is None
+    result = compare_speed([MODEL, whole], Conditions(batch_sizes=(1,)))
+    assert result.rows[1].macs_per_second > 1000 / 0.05 and result.rows[1].share_of_ceiling is None
+    assert set(result.ceilings) == {"fp32"}
 
 
 def test_torchvision_is_compared_with_where_it_has_the_network() -> None:

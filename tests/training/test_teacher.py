@@ -83,6 +83,8 @@ def test_several_teachers_answer_by_their_mean(model: Path, tmp_path: Path) -> N
     [
         ("{model}", ("cat", "cow"), "class 1 is 'dog'"),
         ("{model},nobody", ("cat", "dog"), "no such model: nobody"),
+        ("{model},", ("cat", "dog"), "teacher names a model or several, A,B; got"),
+        (",", ("cat", "dog"), "teacher names a model or several, A,B; got ','"),
     ],
     ids=str,
 )
