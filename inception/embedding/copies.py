@@ -18,11 +18,9 @@ from inception.prediction import find_model
 from inception.runtime import Floats
 from inception.weights.model_file import read_info
 
-# Cosine of two pictures' vectors from which on they count as copies. By cats-and-dogs, on 600
-# pictures of dogs-vs-cats and of imagenette: of 180,000 pairs of other pictures none and under 10
-# are above it; of copies at 2/3 of the size, as JPEG of quality 40 or cut to 90 % of the sides 95 %
-# or more, 30 % brighter 75 %. Mirrored ones are not seen alike: data.likeness compares those.
-LIKE = 0.78
+# Cosine of two pictures' vectors from which on they count as copies: docs/embeddings.md has what it
+# finds and what it errs on. Mirrored ones are not seen alike: data.likeness compares those.
+LIKE = 0.7
 FLOOR = 0.01  # of the largest variance: what is added to each, so that noise is not made large
 
 
