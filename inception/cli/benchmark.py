@@ -290,4 +290,5 @@ def _machine(result: Comparison, how: Conditions) -> str:
     threads = how.threads or available_cores()
     files = f"; {len(how.files)} files" if how.files else ""
     rival = f"; ×: as fast as {how.against}" if how.against else ""
-    return f"{threads} threads; the machine's best dense kernel: {reached}{files}{rival}"
+    kernel = f"; the machine's best dense kernel: {reached}" if reached else ""
+    return f"{threads} threads{kernel}{files}{rival}"
