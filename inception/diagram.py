@@ -25,6 +25,7 @@ from inception.models.spec import (
 )
 
 WIDTH, HEIGHT = 98, 26  # of a layer's box
+CHARACTER = 6  # mean width in a label
 ACROSS, DOWN = 12, 16  # between boxes
 MARGIN = 24
 PADDING = 12  # inside a module's frame
@@ -284,10 +285,12 @@ def _beside(part: Drawn, head: Drawn) -> Drawn:
 
 
 def _box(kind: str, label: str, told: str, width: float = WIDTH) -> Drawn:
+    fit = f' textLength="{width - 8:g}" lengthAdjust="spacingAndGlyphs"'
+    squeezed = fit if CHARACTER * len(label) > width else ""
     body = (
         f'<g class="box"><title>{escape(told)}</title>'
         f'<rect class="{kind}" width="{width:g}" height="{HEIGHT}" rx="6"/>'
-        f'<text x="{width / 2:g}" y="{HEIGHT / 2:g}">{escape(label)}</text></g>'
+        f'<text x="{width / 2:g}" y="{HEIGHT / 2:g}"{squeezed}>{escape(label)}</text></g>'
     )
     return Drawn(width, HEIGHT, width / 2, body)
 
@@ -348,8 +351,9 @@ def _label(layer: Layer, row: LayerCost) -> str:
 
 
 def _kernel(layer: Conv | Pool) -> str:
-    (height, width), stride = pair(layer.kernel or 1), pair(layer.stride)
-    return f"{height}×{width}" + ("" if stride == (1, 1) else f" /{stride[0]}")
+    (height, width), (down, across) = pair(layer.kernel or 1), pair(layer.stride)
+    steps = f"{down}" if down == across else f"{down}×{across}"
+    return f"{height}×{width}" + ("" if steps == "1" else f" /{steps}")
 
 
 def _told(row: LayerCost) -> str:

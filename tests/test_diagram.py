@@ -2,6 +2,7 @@
 
 import re
 import sys
+from dataclasses import replace
 from html import escape, unescape
 from pathlib import Path
 from xml.etree import ElementTree
@@ -13,6 +14,7 @@ from inception.diagram import diagram, stage_diagram
 from inception.errors import InputError
 from inception.models import MODELS
 from inception.models.cost import cost
+from inception.models.spec import Conv, Pair
 
 DOCS = Path(__file__).parents[1] / "docs"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -41,6 +43,26 @@ def test_nothing_is_drawn_outside_the_picture(name: str) -> None:
     assert len(boxes) > len(MODELS[name].stages)
     for x, y, w, h in boxes:
         assert x >= 0 and y >= 0 and x + w <= width and y + h <= height
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_labels_stay_within_their_boxes(name: str) -> None:
+    root = ElementTree.fromstring(diagram(MODELS[name]))
+    boxes = [box for box in root.iter(f"{SVG}g") if box.find(f"{SVG}text") is not None]
+    labelled = [box for box in boxes if box.get("class") == "box"]
+    assert labelled
+    for box in labelled:
+        (label,), (frame,) = box.findall(f"{SVG}text"), box.findall(f"{SVG}rect")
+        needed = float(label.get("textLength", 6 * len(label.text or "")))
+        assert needed <= float(frame.get("width", 0)), label.text
+
+
+@pytest.mark.parametrize(
+    ("stride", "told"), [(1, "1×5 · 8"), (2, "1×5 /2 · 8"), ((1, 2), "1×5 /1×2 · 8")]
+)
+def test_a_stride_is_told_along_both_sides_where_they_differ(stride: Pair, told: str) -> None:
+    stages = {"conv": Conv(8, (1, 5), stride)}
+    assert f">{told}</text>" in diagram(replace(MODELS["lenet5"], stages=stages))
 
 
 def _rectangles(element: ElementTree.Element, x: float, y: float):  # type: ignore[no-untyped-def]
