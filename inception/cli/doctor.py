@@ -99,7 +99,10 @@ def _print(found: Diagnosis, file: str, note: str, *, quiet: bool) -> None:
         hidden = len(found.trials) - MOST_ROWS
         more = f"; {hidden} more forms are worse, --json has all" if hidden > 0 else ""
         out.print(f"shown {found.pictures:,} pictures; {note}{more}")
-        out.print("misfit: from what batch norms remember; =: these pictures cannot tell apart")
+        out.print(
+            f"misfit: of pictures {found.showing} to what batch norms remember of training;\n"
+            "=: these pictures cannot tell apart"
+        )
     if found.guessing:
         out.print(f"{file} answers no better than chance in any form that was tried")
         return

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from inception.evaluation.showings import PLAIN
 from inception.preprocessing import Preprocessing
 from inception.runtime import Floats
 
@@ -22,6 +23,7 @@ CUTS: tuple[dict[str, Any], ...] = (
 )
 CHANCE = 2.0  # standard errors within which two forms count as equally good
 WEIGHT = 5.0  # of a misfit, found on cats-and-dogs with 40 to 200 pictures
+REACH = 1.3  # a network is asked at up to so many times what it learnt from (arXiv:1906.06423)
 UNLIKE = 0.05  # misfit of 40 pictures of cats and dogs is 0.002 to 0.015, of 40 cats alone 0.1
 
 
@@ -67,6 +69,8 @@ class Trial:
     @property
     def badness(self) -> float:
         """What trials are ranked by: loss and misfit; the misfit; or how little answers tell."""
+        if self.losses is None and self.misfits is not None:
+            return max(float(self.misfits.mean()), 0.0)  # below 0 by chance alone
         return float(self._each.mean())
 
     @property
@@ -78,9 +82,7 @@ class Trial:
         """
         if self.losses is None:
             return -self.tells if self.misfits is None else self.misfits
-        return (
-            self.losses if self.misfit is None else self.losses + np.float32(WEIGHT * self.misfit)
-        )
+        return self.losses + np.float32(WEIGHT * max(self.misfit or 0.0, 0.0))
 
     def worse_than(self, other: Trial) -> bool:
         """Whether it is, by more than the differences between pictures explain."""
@@ -111,6 +113,7 @@ class Diagnosis:
         said: what the file says of itself.
         pictures: how many were shown.
         classes: how many outputs the network has.
+        showing: how training showed pictures, as far as what norms remember tells (``showings``).
     """
 
     trials: tuple[Trial, ...]
@@ -118,6 +121,7 @@ class Diagnosis:
     said: Preprocessing | None
     pictures: int
     classes: int
+    showing: str = PLAIN
 
     @property
     def best(self) -> Trial:
@@ -165,6 +169,7 @@ class Diagnosis:
             "pictures": self.pictures,
             "expects": self._expects(),
             "sizes": list(self.sizes),
+            "learnt_from": self.showing,
             "says": None if self.said is None else self.said.to_json(),
             "agrees": self.agrees,
             "guessing": self.guessing,
@@ -185,11 +190,13 @@ def rank(trials: Sequence[Trial], said: Preprocessing | None = None) -> tuple[li
 
     Among those that only chance separates from the least bad, what the file says is believed, else
     the answers that tell most where there are no labels, and the commonest rule of cutting.
+    Misfits alone tell the size that a network learnt from, so that it may be asked at larger ones.
     """
     ordered = sorted(trials, key=lambda trial: trial.badness)
     best = ordered[0]
-    level = [trial for trial in ordered if not trial.worse_than(best)]
-    rest = [trial for trial in ordered if trial.worse_than(best)]
+    fitting = [trial for trial in ordered if not trial.worse_than(best)]
+    level = [t for t in ordered if t in fitting or any(_may_follow(t, other) for other in fitting)]
+    rest = [trial for trial in ordered if trial not in level]
     if best.losses is None:
         best = max(level, key=lambda trial: trial.information)
 
@@ -204,6 +211,14 @@ def rank(trials: Sequence[Trial], said: Preprocessing | None = None) -> tuple[li
 
     level.sort(key=doubt)
     return [*level, *rest], len(level)
+
+
+def _may_follow(trial: Trial, learnt: Trial) -> bool:
+    """Whether what learnt from the one form may be asked in the other, for all that misfits say."""
+    a, b = trial.preprocessing, learnt.preprocessing
+    if trial.misfits is None or trial.losses is not None or replace(a, size=b.size) != b:
+        return False
+    return b.size < a.size <= REACH * b.size
 
 
 def _cut_of(preprocessing: Preprocessing) -> dict[str, Any]:

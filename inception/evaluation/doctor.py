@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from inception.data.crops import views
 from inception.data.images import Picture
 from inception.errors import InputError
-from inception.evaluation.diagnosis import CUTS, Diagnosis, Trial, rank
+from inception.evaluation.diagnosis import CUTS, REACH, Diagnosis, Trial, rank
 from inception.evaluation.metrics import SMALLEST, Labels
+from inception.evaluation.showings import PLAIN, SHOWINGS
 from inception.preprocessing import IMAGENET_MEAN, IMAGENET_STD, ChannelOrder, Preprocessing
 
 if TYPE_CHECKING:
@@ -51,8 +51,9 @@ RELATIVES: dict[str, dict[str, Pixels]] = {  # hardly to be told from the first,
     },
 }
 ORDERS: tuple[ChannelOrder, ...] = ("rgb", "bgr")
-SIZES = (32, 64, 96, 112, 128, 160, 192, 224, 256, 299, 331)
+SIZES = (32, 64, 96, 112, 128, 144, 160, 192, 224, 256, 299, 331)
 LEADERS = 2  # normalisations that are tried at other sizes
+SHOWN = 4  # that tell how pictures were shown in training
 SMALL = 128  # px at which all are tried: which is right hardly depends on the size
 BATCH = 32
 
@@ -69,8 +70,9 @@ def examine(
 ) -> Diagnosis:
     """Which form of pictures a network expects.
 
-    The known normalisations and orders of channels are tried first, then other sizes as long as
-    they are better, then the rules of cutting, and the near relatives of the best normalisation.
+    The known normalisations and orders of channels are tried first; how training showed pictures is
+    what fits the best of them. Then come other sizes as long as they are better, the rules of
+    cutting, and the near relatives of the best normalisation.
 
     Args:
         patient: the network.
@@ -99,7 +101,9 @@ class _Examination:
         self.patient, self.pictures, self.labels = patient, pictures, labels
         self.progress = progress
         self.trials: dict[Preprocessing, list[Trial]] = {}
-        self._squares: tuple[Preprocessing, Picture] | None = None
+        self.showing = PLAIN
+        self._kept: dict[tuple[Preprocessing, str], Heard] = {}
+        self._squares: dict[str, tuple[Preprocessing, Picture]] = {}
 
     def diagnosis(self) -> Diagnosis:
         base = self.patient.info.preprocessing
@@ -109,11 +113,14 @@ class _Examination:
         for name, pixels in PIXELS.items():
             for order in ORDERS:
                 self._try(_with_pixels(small, pixels, order), name)
-        for leader in self._leaders():
+        self._find_showing()
+        for leader in self._leaders(LEADERS):
             whole = self._try(replace(leader.preprocessing, size=base.size), leader.pixels)
             best = min(leader, whole, key=lambda trial: trial.badness)
             self._climb(best, -1)
             self._climb(best, 1)
+        if self.labels is None:
+            self._try_larger(self._best())
         for cut in CUTS:
             best = self._best()
             self._try(replace(best.preprocessing, **cut), best.pixels)
@@ -124,7 +131,8 @@ class _Examination:
         ranked, equals = self._ranked()
         classes = len(self.patient.info.classes)
         count = len(ranked[0].tells)
-        return Diagnosis(tuple(ranked), equals, self.patient.said, count, classes)
+        said = self.patient.said
+        return Diagnosis(tuple(ranked), equals, said, count, classes, self.showing)
 
     def _ranked(self) -> tuple[list[Trial], int]:
         trials = [trial for trials in self.trials.values() for trial in trials]
@@ -134,12 +142,26 @@ class _Examination:
         trials = [trial for trials in self.trials.values() for trial in trials]
         return min(trials, key=lambda trial: trial.badness)
 
-    def _leaders(self) -> list[Trial]:
-        """The best trial of each of the ``LEADERS`` best normalisations and orders of channels."""
+    def _find_showing(self) -> None:
+        """Chooses the showing that fits what norms remember best, and judges the trials by it."""
+        fits = {}
+        for name in SHOWINGS:
+            heard = [self._heard(leader.preprocessing, name) for leader in self._leaders(SHOWN)]
+            known = [float(one.misfits.mean()) for one in heard if one.misfits is not None]
+            if not known:
+                return  # no norm remembers
+            fits[name] = max(min(known), 0.0)  # below 0 by chance alone
+        self.showing = min(fits, key=fits.__getitem__)  # of equal ones the first
+        for form, trials in self.trials.items():
+            misfits = self._heard(form, self.showing).misfits
+            self.trials[form] = [replace(trial, misfits=misfits) for trial in trials]
+
+    def _leaders(self, count: int) -> list[Trial]:
+        """The best trial of each of the best normalisations and orders of channels."""
         best: dict[tuple[str, ChannelOrder], Trial] = {}
         for trial in self._ranked()[0]:
             best.setdefault((trial.pixels, trial.preprocessing.channel_order), trial)
-        return list(best.values())[:LEADERS]
+        return list(best.values())[:count]
 
     def _climb(self, best: Trial, step: int) -> None:
         """Tries the next smaller or larger size, as long as it is better."""
@@ -155,25 +177,40 @@ class _Examination:
                 return
             best = tried
 
+    def _try_larger(self, learnt: Trial) -> None:
+        """Tries the sizes at which it may be asked, if that is the one it learnt from."""
+        least = learnt.preprocessing.size
+        for size in (s for s in SIZES if least < s <= REACH * least):
+            self._try(replace(learnt.preprocessing, size=size), learnt.pixels)
+
     def _try(self, preprocessing: Preprocessing, pixels: str) -> Trial:
         """The best trial of that form, which is made where it was not yet."""
         if preprocessing not in self.trials:
-            heard = self.patient.hear(self._cut(preprocessing), preprocessing, batch_size=BATCH)
+            misfits = self._heard(preprocessing, self.showing).misfits
+            heard = replace(self._heard(preprocessing, PLAIN), misfits=misfits)
             made = list(_trials(heard, self.labels, preprocessing, pixels))
             self.trials[preprocessing] = made
             for trial in made:
                 self.progress(trial)
         return min(self.trials[preprocessing], key=lambda trial: trial.badness)
 
-    def _cut(self, preprocessing: Preprocessing) -> Picture:
+    def _heard(self, preprocessing: Preprocessing, showing: str) -> Heard:
+        asked = preprocessing, showing
+        if asked not in self._kept:
+            squares = self._cut(preprocessing, showing)
+            self._kept[asked] = self.patient.hear(squares, preprocessing, batch_size=BATCH)
+        return self._kept[asked]
+
+    def _cut(self, preprocessing: Preprocessing, showing: str) -> Picture:
         """The squares, ``uint8 [N, size, size, 3]``; kept for the next form that cuts alike."""
         how = replace(preprocessing, channel_order="rgb", mean=(0.0,), std=(1.0,))
-        if self._squares is None or self._squares[0] != how:
-            squares = [views(picture, how)[0] for picture in self.pictures()]
+        kept = self._squares.get(showing)
+        if kept is None or kept[0] != how:
+            squares = SHOWINGS[showing].squares(self.pictures(), how)
             if not squares:
                 raise InputError("the doctor needs pictures, and none could be read")
-            self._squares = how, np.stack(squares)
-        return self._squares[1]
+            self._squares[showing] = kept = how, np.stack(squares)
+        return kept[1]
 
 
 def _with_pixels(base: Preprocessing, pixels: Pixels, order: ChannelOrder) -> Preprocessing:
