@@ -11,12 +11,9 @@ import numpy as np
 from PIL import Image
 from setting import DATA, Own, arguments, show
 
-from inception import Predictor
 from inception.cli.output import percent
 from inception.data.datasets import open_data
-from inception.embedding.copies import LIKE, middle, pairs_alike
-from inception.prediction import find_model
-from inception.weights.model_file import read_info
+from inception.embedding.copies import LIKE, Onlooker, pairs_alike
 
 PICTURES, COPIED = 600, 100
 OPTIONS = (
@@ -61,21 +58,20 @@ def main() -> None:
     options = arguments(__doc__, *OPTIONS)
     dataset = open_data(options.data).for_evaluation().limited(PICTURES, seed=0)
     originals = [Image.fromarray(dataset.read(i)) for i in range(len(dataset))]
-    predictor = Predictor(options.model, threads=options.threads)
-    stage = middle(read_info(find_model(options.model)).spec)
+    onlooker = Onlooker(options.model, threads=options.threads)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        whole = predictor.embed(written(originals, Path(folder, "all")), stage=stage).vectors
+        whole = onlooker.see(written(originals, Path(folder, "all"))).vectors
         for name, change in CHANGES.items():
             files = written([change(p) for p in originals[:COPIED]], Path(folder, name))
-            vectors = np.concatenate([whole, predictor.embed(files, stage=stage).vectors])
+            vectors = np.concatenate([whole, onlooker.see(files).vectors])
             named = {(first, second) for first, second, _ in pairs_alike(vectors)}
             found = sum((i, len(whole) + i) in named for i in range(len(files)))
             others = sum(second < len(whole) for _, second in named)
             rows.append([name, percent(found / len(files)), str(others)])
     shown = f"{len(originals)} pictures of {options.data}"
     show(
-        f"{options.model} at {stage}, {shown}, from {LIKE} on",
+        f"{options.model}, {shown}, from {LIKE} on",
         ["copies", "found", "other pairs named"],
         rows,
     )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from inception.data.datasets import Dataset
-from inception.embedding.embed import Embedder, gathered, items_of
+from inception.data.images import Picture
+from inception.embedding.embed import Embedder, Embeddings, gathered, items_of
 from inception.embedding.similar import ROWS, unit
 from inception.models.cost import cost
 from inception.models.spec import Spec
@@ -20,7 +22,9 @@ from inception.weights.model_file import read_info
 
 # Cosine of two pictures' vectors from which on they count as copies: docs/embeddings.md has what it
 # finds and what it errs on. Mirrored ones are not seen alike: data.likeness compares those.
-LIKE = 0.7
+LIKE = 0.78
+SHARPNESS = 2 / 3  # short side of what is shown, of the model's: smaller copies are as sharp then
+BRIGHTNESS = 110.0  # mean of what is shown, of 255
 FLOOR = 0.01  # of the largest variance: what is added to each, so that noise is not made large
 
 
@@ -41,7 +45,7 @@ class Onlooker:
     """A model made ready to tell pictures from their copies.
 
     It looks by the stage at half of the network's work: the first ones see little but colours, the
-    last ones of a classifier nothing but classes.
+    last ones of a classifier nothing but classes. Pictures are ``evened`` first.
 
     Args:
         model: a MODEL (``find_model``), no exported one.
@@ -52,14 +56,32 @@ class Onlooker:
     """
 
     def __init__(self, model: str | Path, *, threads: int | None = None) -> None:
-        stage = middle(read_info(find_model(model)).spec)
+        spec = read_info(find_model(model)).spec
+        stage, self._side = middle(spec), round(SHARPNESS * spec.image_size)
         self._embedder = Embedder(model, stage=stage, threads=threads)
 
     def copies(self, splits: Sequence[Dataset]) -> list[Copy]:
         """Pairs within and across the splits, the likest first; unreadable pictures left out."""
         items = [item for split in splits for item in items_of(split)]
-        seen = gathered(self._embedder.stream(items))
+        seen = self.see(items)
         return [Copy(seen.paths[a], seen.paths[b], c) for a, b, c in pairs_alike(seen.vectors)]
+
+    def see(self, pictures: Iterable[Any]) -> Embeddings:
+        """The vectors that are compared, of whatever ``pictures.One`` is."""
+        return gathered(self._embedder.stream(pictures, lambda one: evened(one, self._side)))
+
+
+def evened(picture: Picture, side: int) -> Picture:
+    """The picture with at most ``side`` px as its short side, as bright as all others."""
+    image = Image.fromarray(picture)
+    shrunk = min(1.0, side / min(image.size))
+    small = image.resize(
+        (round(image.width * shrunk), round(image.height * shrunk)), Image.Resampling.BILINEAR
+    )
+    values = np.asarray(small, np.float32)
+    lit = values * (BRIGHTNESS / max(float(values.mean()), 1.0))
+    made: Picture = np.clip(np.rint(lit), 0, 255).astype(np.uint8)
+    return made
 
 
 def middle(spec: Spec) -> str:

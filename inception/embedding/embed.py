@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from inception.data.datasets import Dataset
-from inception.data.images import UnreadableImageError
+from inception.data.images import Picture, UnreadableImageError
 from inception.errors import InputError, unknown
 from inception.models.spec import pooling_of
 from inception.pictures import Item, Pictures, is_one, named, read
@@ -100,9 +100,15 @@ class Embedder:
         several: Any = [pictures] if is_one(pictures) else pictures
         return gathered(self.stream(several))
 
-    def stream(self, pictures: Iterable[Any]) -> Iterator[Embedded]:
-        """Like ``embed``, one by one, for any number of pictures."""
-        for item, told in ask([self._member], named(pictures), read, **self._how):
+    def stream(
+        self, pictures: Iterable[Any], look: Callable[[Picture], Picture] = lambda picture: picture
+    ) -> Iterator[Embedded]:
+        """Like ``embed``, one by one, for any number of pictures, each changed by ``look``."""
+
+        def looked(item: Item) -> Picture:
+            return look(read(item))
+
+        for item, told in ask([self._member], named(pictures), looked, **self._how):
             if isinstance(told, UnreadableImageError):
                 yield Embedded(item.path, None, told.reason)
                 continue
