@@ -78,7 +78,7 @@ class Predictor:
         >>> predictor.evaluate("pets").images
         4
         >>> predictor.embed("pets/val").vectors.shape
-        (4, 1024)
+        (4, 536)
     """
 
     def __init__(

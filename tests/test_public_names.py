@@ -56,6 +56,8 @@ def test_reprs_are_short(colours: Path) -> None:
     model = inception.load("cats-and-dogs")
     things = [*MODELS.values(), model, model.info, data, *data.splits.values(), TrainConfig()]
     assert {repr(thing) for thing in things if len(repr(thing)) > LONGEST} == set()
-    assert repr(model) == "Model(Spec('googlenet_bn', 2 classes, 112 px), classes=('cat', 'dog'))"
+    assert repr(model) == (
+        "Model(Spec('googlenet_bn_pruned', 2 classes, 144 px), classes=('cat', 'dog'))"
+    )
     assert repr(data.splits["val"]) == "Dataset('val', 16 pictures, classes=('green', 'red'))"
     assert repr(TrainConfig(epochs=3)) == "TrainConfig(epochs=3)"

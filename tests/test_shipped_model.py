@@ -34,7 +34,7 @@ def test_it_is_small_and_describes_itself(name: str) -> None:
         model.classes[:2]
         == {SHIPPED: ("cat", "dog"), BACKBONE: ("tench", "English springer")}[name]
     )
-    assert model.info.spec.name == "googlenet_bn"
+    assert model.info.spec.name == {SHIPPED: "googlenet_bn_pruned", BACKBONE: "googlenet_bn"}[name]
     assert model.info.licence
     assert model.info.training["commit"]
     assert len(Predictor(name).predict(bytes(3), top=2)) == 1  # unreadable, but no crash

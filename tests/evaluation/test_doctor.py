@@ -14,15 +14,18 @@ from torch import nn
 from torch.distributions import Normal, kl_divergence
 
 from inception.cli import app
+from inception.data.datasets import open_data
 from inception.data.images import Picture
 from inception.errors import InputError
 from inception.evaluation.diagnosis import Diagnosis, Trial, rank
 from inception.evaluation.doctor import examine
 from inception.evaluation.patient import _memories, open_patient
+from inception.evaluation.showings import SHOWINGS
 from inception.evaluation.specimens import open_specimens
 from inception.models import create_model
+from inception.models.network import Normalise
 from inception.models.spec import CLASSES, Conv, Flatten, Linear, Pool, Spec
-from inception.prediction import SHIPPED_FILE, load
+from inception.prediction import BACKBONE, SHIPPED_FILE, find_model, load
 from inception.preprocessing import Preprocessing
 from inception.weights.imagenet import imagenet_names
 from inception.weights.model_file import ModelInfo, read_info, replace_info, save_model
@@ -39,31 +42,41 @@ def mistaken(tmp_path: Path) -> Path:
     """The shipped weights, whose file errs in mean, std, order of channels, size and classes."""
     path = tmp_path / "mistaken.safetensors"
     path.write_bytes(SHIPPED_FILE.read_bytes())
-    info = read_info(path)
-    half = (127.5, 127.5, 127.5)
-    wrong = replace(info.preprocessing, size=96, channel_order="bgr", mean=half, std=half)
-    spec = replace(info.spec, preprocessing=wrong)
-    replace_info(path, replace(info, spec=spec, classes=("dog", "cat")))
+    _says_wrongly(path, 96)
     return path
+
+
+def _says_wrongly(path: Path, size: int) -> None:
+    info, half = read_info(path), (127.5, 127.5, 127.5)
+    wrong = replace(info.preprocessing, size=size, channel_order="bgr", mean=half, std=half)
+    spec = replace(info.spec, preprocessing=wrong)
+    replace_info(path, replace(info, spec=spec, classes=info.classes[::-1]))
 
 
 def test_weights_without_metadata_are_understood_and_put_right(
     real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    shipped = find_model(BACKBONE)
     stripped, out = tmp_path / "stripped.safetensors", tmp_path / "right.safetensors"
-    save_file(load_file(SHIPPED_FILE), stripped)
+    save_file(load_file(shipped), stripped)
     with pytest.raises(InputError, match="does not say which network"):
         open_patient(stripped)
-    place = str(real_data / "dogs-vs-cats")
+    place = str(real_data / "imagenette")
     command = ["weights", "doctor", str(stripped), place, "--as", "googlenet_bn", "--limit", "32"]
     status = app([*command, "--out", str(out), "--json", "-"], standalone_mode=False)
     found = json.loads(capsys.readouterr().out)
-    truth = read_info(SHIPPED_FILE).preprocessing
+    truth = read_info(shipped).preprocessing
     assert status == 0 and found["says"] is None and not found["guessing"]
     assert found["trials"][0] == found["expects"] and len(found["trials"]) > 30
     assert found["expects"]["preprocessing"] == json.loads(json.dumps(truth.to_json()))
-    assert found["expects"]["class_offset"] == 0 and found["expects"]["accuracy"] > 0.85
+    assert found["expects"]["class_offset"] == 0 and found["expects"]["accuracy"] > 0.75  # of 32
     assert load(out).info.preprocessing == truth
+
+
+def same_pixels(found: Preprocessing, truth: Preprocessing) -> bool:
+    return (
+        replace(truth, mean=found.mean, std=found.std, channel_order=found.channel_order) == truth
+    )
 
 
 def test_wrong_metadata_are_seen_through_without_labels(
@@ -74,9 +87,35 @@ def test_wrong_metadata_are_seen_through_without_labels(
     kept = open_specimens(real_data / "dogs-vs-cats", ("cat", "dog"), limit=32)
     for number, picture in enumerate(kept.read()):
         Image.fromarray(picture).save(pictures / f"{number}.png")
-    found = diagnose(mistaken, pictures, 32)
-    assert found.best.preprocessing == read_info(SHIPPED_FILE).preprocessing
+    found, truth = diagnose(mistaken, pictures, 32), read_info(SHIPPED_FILE).preprocessing
+    assert same_pixels(found.best.preprocessing, truth) and truth.size in found.sizes
     assert not found.agrees and found.best.losses is None and not found.unlike
+
+
+def test_what_norms_remember_is_held_against_how_training_showed_pictures(
+    real_data: Path, tmp_path: Path
+) -> None:
+    """Clear, whole pictures fit norms of blended crops worse than a wrong order of channels may."""
+    model, size, showing = load(BACKBONE), 64, "cut at random and blended"
+    how = replace(model.info.preprocessing, size=size)
+    norms = [m for m in model.network.modules() if isinstance(m, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # mean of all batches
+        norm.train()
+    pictures = open_data(real_data / "imagenette").splits["train"].limited(256, 1)
+    learnt = SHOWINGS[showing].squares((pictures.read(i) for i in range(256)), how)
+    with torch.inference_mode():
+        for batch in np.split(np.stack(learnt), 4):
+            model.network(Normalise(how)(torch.from_numpy(batch)))
+    path = tmp_path / "learnt.safetensors"
+    save_model(path, model.network.state_dict(), model.info)
+    _says_wrongly(path, size)
+    patient = open_patient(path)
+    specimens = open_specimens(real_data / "imagenette", patient.info.classes, limit=64)
+    found = examine(patient, specimens.read)
+    assert SHOWINGS[found.showing].crops == SHOWINGS[showing].crops and size in found.sizes
+    assert same_pixels(found.best.preprocessing, how)
 
 
 @pytest.fixture
@@ -170,10 +209,20 @@ def test_of_what_only_chance_separates_the_file_is_believed_else_the_better_one(
         ((trial([0.1, 0.2, 0.1, 0.2], 0.4), trial([0.1, 0.2, 0.1, 0.2], 0.4, size=112)), (224,)),
         ((trial(None, 0.01), trial(None, 0.03, tells=9.0, size=112)), (224,)),
         ((trial(None, 0.01), trial(None, 0.01, tells=9.0, size=112)), (112, 224)),
+        ((trial(None, 0.01), trial(None, 0.03, size=256)), (224, 256)),
+        ((trial(None, 0.01), trial(None, 0.03, size=299)), (224,)),
         ((trial(None, 0.4), trial(None, 0.5, size=112)), ()),
         ((trial(None, tells=0.5), trial(None, tells=0.1, size=112)), ()),
     ],
-    ids=["labels", "misfit", "misfit leaves two", "unlike its training", "answers alone"],
+    ids=[
+        "labels",
+        "misfit",
+        "misfit leaves two",
+        "learnt from smaller ones",
+        "from far smaller ones",
+        "unlike its training",
+        "answers alone",
+    ],
 )
 def test_a_size_is_told_only_where_there_is_evidence_of_it(
     trials: tuple[Trial, Trial], sizes: tuple[int, ...]

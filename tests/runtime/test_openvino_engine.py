@@ -11,7 +11,7 @@ from inception.runtime import create_engine
 faulthandler.enable()  # as pytest does, and programs that want to know where they crash
 engines = [create_engine(find_model("cats-and-dogs"), "openvino", threads=1) for _ in range(2)]
 for engine in engines:
-    engine.run(np.zeros((1, 112, 112, 3), np.uint8))
+    engine.run(np.zeros((1, 144, 144, 3), np.uint8))
 while engines:
     engine = engines.pop(0)
     del engine
