@@ -195,6 +195,8 @@ class _Examination:
         return min(self.trials[preprocessing], key=lambda trial: trial.badness)
 
     def _heard(self, preprocessing: Preprocessing, showing: str) -> Heard:
+        if showing != PLAIN:  # its crops follow no rule of cutting
+            preprocessing = replace(preprocessing, **CUTS[0])
         asked = preprocessing, showing
         if asked not in self._kept:
             squares = self._cut(preprocessing, showing)
