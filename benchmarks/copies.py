@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
+from runpy import run_path
 
 import numpy as np
 from PIL import Image
-from setting import DATA, Own, arguments, show
+from setting import DATA, ROOT, Own, arguments, show
 
 from inception.cli.output import percent
 from inception.data.datasets import open_data
@@ -21,28 +20,7 @@ OPTIONS = (
     Own("--data", str(DATA / "imagenette"), "a data set"),
     Own("--threads", None, "as many as there are cores by default"),
 )
-
-
-def cut(picture: Image.Image) -> Image.Image:
-    """Without a twentieth of each side."""
-    width, height = picture.size
-    across, down = width // 20, height // 20
-    return picture.crop((across, down, width - across, height - down))
-
-
-def encoded(picture: Image.Image) -> Image.Image:
-    """As JPEG of quality 40."""
-    file = io.BytesIO()
-    picture.save(file, "JPEG", quality=40)
-    return Image.open(file)
-
-
-CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
-    "smaller": lambda p: p.resize((2 * p.width // 3, 2 * p.height // 3)),
-    "JPEG": encoded,
-    "cut": cut,
-    "brighter": lambda p: p.point(lambda value: min(255, round(1.3 * value))),
-}
+CHANGES = run_path(str(ROOT / "tests" / "embedding" / "changes.py"))["CHANGES"]
 
 
 def written(pictures: list[Image.Image], folder: Path) -> list[str]:

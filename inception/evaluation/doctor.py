@@ -144,9 +144,9 @@ class _Examination:
 
     def _find_showing(self) -> None:
         """Chooses the showing that fits what norms remember best, and judges the trials by it."""
-        fits = {}
+        leaders, fits = self._leaders(SHOWN), {}
         for name in SHOWINGS:
-            heard = [self._heard(leader.preprocessing, name) for leader in self._leaders(SHOWN)]
+            heard = [self._heard(leader.preprocessing, name) for leader in leaders]
             known = [float(one.misfits.mean()) for one in heard if one.misfits is not None]
             if not known:
                 return  # no norm remembers

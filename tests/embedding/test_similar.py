@@ -1,11 +1,10 @@
 """Neighbours beside scikit-learn's, by numpy and by FAISS; copies found among other pictures."""
 
-import io
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from changes import CHANGES
 from PIL import Image
 from sklearn.neighbors import NearestNeighbors
 
@@ -59,20 +58,6 @@ def test_pairs_that_differ_little_are_found_where_all_vectors_are_much_alike() -
     vectors[:, 0] += 10 * rng.normal(size=100).astype(np.float32)
     vectors[7] = vectors[60] + 0.01
     assert [(a, b) for a, b, _ in pairs_alike(vectors)] == [(7, 60)]
-
-
-def jpeg(picture: Image.Image) -> Image.Image:
-    file = io.BytesIO()
-    picture.save(file, "JPEG", quality=40)
-    return Image.open(file)
-
-
-CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
-    "smaller": lambda p: p.resize((2 * p.width // 3, 2 * p.height // 3)),
-    "re-encoded": jpeg,
-    "cut": lambda p: p.crop((8, 8, p.width - 8, p.height - 8)),
-    "brighter": lambda p: p.point(lambda value: min(255, round(1.2 * value))),
-}
 
 
 def test_changed_copies_are_found_in_a_set(real_data: Path, tmp_path: Path) -> None:
