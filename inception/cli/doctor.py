@@ -116,7 +116,7 @@ def _print(found: Diagnosis, file: str, note: str, *, quiet: bool) -> None:
         out.print(f"  these pictures cannot tell it from: {_form(other)}")
     if found.agrees and found.said is not None:
         out.print("and so it says itself")
-    elif not found.agrees:
+    elif not (found.agrees or found.unlike):
         out.print("it says otherwise itself; --out FILE writes it with what was found")
 
 
